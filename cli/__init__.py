@@ -1,0 +1,1 @@
+"""The command line: thin commands over `tal.pipeline`, and the one place where errors become lines."""

@@ -1,0 +1,156 @@
+"""One video's features <-> one safetensors file.
+
+Tensors: ``rgb`` and ``flow`` (T, D) float32, ``motion`` (T,) float32. The header's ``tal`` entry holds the grid, the
+duration, the provenance, the key of the settings that made the shard, and a SHA-256 over all of that and the tensors,
+so that a flipped byte is found. Files are written aside, synced and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from tal.errors import ShardError
+from tal.files import atomic_path, canonical_json
+from tal.types import STREAMS, Features, FloatArray, SnippetGrid
+
+FORMAT = 1
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class ShardHeader:
+    """What a shard says about itself.
+
+    Attributes:
+        key: Digest of everything that determines the features; a shard with another key is re-made.
+        digest: SHA-256 of the content, in hex.
+        grid: Where the snippets lie in time.
+        duration_s: End of the video, seconds.
+        provenance: How the features were made.
+        shapes: Tensor name to shape.
+    """
+
+    key: str
+    digest: str
+    grid: SnippetGrid
+    duration_s: float
+    provenance: Mapping[str, Any]
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Feature dimension D of each stream."""
+        return {name: shape[1] for name, shape in self.shapes.items() if name in STREAMS}
+
+
+def write(path: Path, features: Features, key: str) -> str:
+    """Write a shard so that it is whole or not there; return its digest."""
+    tensors = {name: np.ascontiguousarray(values, np.float32) for name, values in features.streams.items()}
+    if features.motion is not None:
+        tensors["motion"] = np.ascontiguousarray(features.motion, np.float32)
+    about = {
+        "format": FORMAT,
+        "key": key,
+        "grid": features.grid.to_dict(),
+        "duration_s": features.duration_s,
+        "provenance": dict(features.provenance),
+    }
+    digest = _digest(about, tensors)
+    content = save(tensors, metadata={"tal": canonical_json({**about, "digest": digest})})
+    with atomic_path(path) as aside:
+        aside.write_bytes(content)
+    return digest
+
+
+def header(path: Path) -> ShardHeader:
+    """Read what a shard says about itself, without its tensors.
+
+    Raises:
+        ShardError: If the file is missing, cut short, or not a shard.
+    """
+    about, shapes = _open(path)
+    return _header(path, about, shapes)
+
+
+def read(path: Path) -> Features:
+    """Read and verify a shard.
+
+    Raises:
+        ShardError: If the file is missing, is not a shard, or a byte of it has changed.
+    """
+    about, _ = _open(path)
+    with safe_open(str(path), framework="numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iterator there
+    found = _header(path, about, {name: values.shape for name, values in tensors.items()})
+    if _digest({k: v for k, v in about.items() if k != "digest"}, tensors) != found.digest:
+        raise ShardError(f"{path}: damaged shard, its content does not match its digest; run 'tal extract' again")
+    motion = tensors.pop("motion", None)
+    return Features(tensors, found.grid, found.duration_s, motion, found.provenance)
+
+
+def read_stream(path: Path, stream: str) -> FloatArray:
+    """Read one tensor of a shard through a memory map, unverified: for shards that `read` has accepted before."""
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            values: FloatArray = file.get_tensor(stream)
+            return values
+    except (OSError, SafetensorError) as error:
+        raise ShardError(f"{path}: no tensor '{stream}' can be read: {error}") from error
+
+
+def is_current(path: Path, key: str) -> bool:
+    """Return whether a whole shard made with exactly these settings is there."""
+    try:
+        return header(path).key == key and read(path) is not None
+    except ShardError:
+        return False
+
+
+def _open(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            text = (file.metadata() or {}).get("tal")
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ShardError(f"{path}: not a readable shard ({error}); run 'tal extract' again") from error
+    if text is None:
+        raise ShardError(f"{path}: a safetensors file, but not a shard written by tal")
+    return _parse(path, text), shapes
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        about = json.loads(text)
+        known = isinstance(about, dict) and about["format"] == FORMAT
+    except (ValueError, KeyError) as error:
+        raise ShardError(f"{path}: damaged shard header; run 'tal extract' again") from error
+    if not known:
+        raise ShardError(f"{path}: shard of another format version; run 'tal extract' again")
+    return dict(about)
+
+
+def _header(path: Path, about: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> ShardHeader:
+    try:
+        grid = SnippetGrid.from_dict(about["grid"])
+        return ShardHeader(
+            about["key"], about["digest"], grid, float(about["duration_s"]), about["provenance"], dict(shapes)
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ShardError(f"{path}: damaged shard header ({error}); run 'tal extract' again") from error
+
+
+def _digest(about: Mapping[str, Any], tensors: Mapping[str, FloatArray]) -> str:
+    digest = hashlib.sha256(canonical_json(about).encode())
+    for name in sorted(tensors):
+        digest.update(f"{name}{tensors[name].shape}".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).data)
+    return digest.hexdigest()
