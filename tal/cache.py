@@ -22,7 +22,7 @@ from typing import Any
 import platformdirs
 from filelock import FileLock
 
-from tal.errors import StorageError
+from tal.errors import InputError, StorageError
 from tal.files import canonical_json, digest_of, sha256_file, storage_errors, sync, write_atomic
 
 ENTRY = "entry.json"
@@ -173,3 +173,29 @@ def _read(folder: Path) -> Entry | None:
     except (OSError, ValueError, KeyError):
         return None
     return Entry(folder, folder.name, record["preimage"]) if whole else None
+
+
+def explain(cache: Cache, key: str, other: str | None = None) -> str:
+    """Return what a key is made of and how it differs from another entry of its stage.
+
+    Raises:
+        InputError: If no entry, or more than one, begins with the given characters.
+    """
+    one = _pick(cache, key)
+    text = json.dumps(one.preimage, indent=1, ensure_ascii=False)
+    beside = [e for e in cache.entries(str(one.preimage["stage"])) if e.key != one.key]
+    if other is not None:
+        nearest: Entry | None = _pick(cache, other)
+    else:
+        nearest = min(beside, key=lambda e: len(difference(e.preimage, one.preimage)), default=None)
+    if nearest is None:
+        return f"{text}\nno other entry of this stage"
+    changes = "\n".join(f"  {line}" for line in difference(nearest.preimage, one.preimage))
+    return f"{text}\ndiffers from {nearest.key[:12]} in\n{changes}"
+
+
+def _pick(cache: Cache, key: str) -> Entry:
+    found = [entry for entry in cache.entries() if entry.key.startswith(key)]
+    if len(found) != 1:
+        raise InputError(f"{len(found)} entries in {cache.root} begin with '{key}'; 'tal cache ls' shows the keys")
+    return found[0]

@@ -26,6 +26,7 @@ def load(
     files: Sequence[Path] = (),
     sets: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
+    base: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Return the settings that the sources give together.
 
@@ -34,6 +35,7 @@ def load(
         files: YAML files, later ones win.
         sets: ``key=value`` texts, values in YAML.
         options: Dotted keys to values; None values are left out.
+        base: A complete tree of settings that takes the place of the shipped YAML, such as a model's own.
 
     Raises:
         ConfigError: For an unknown key, method or value, with the place it came from.
@@ -44,6 +46,8 @@ def load(
     layers = [(str(path), read_yaml(path)) for path in files]
     layers += [("--set", _nest(*_split(text))) for text in sets]
     layers += [("option", _nest(key, value)) for key, value in given.items()]
+    if base is not None:
+        return _combine([("the model's settings", dict(base)), *layers])
     name = _method_name([tree for _, tree in layers])
     shipped_yaml = shipped("configs") / "methods" / f"{name}.yaml"
     return _combine([(str(shipped_yaml), read_yaml(shipped_yaml)), *layers])
@@ -138,7 +142,9 @@ def _message(error: ValidationError, model: type[BaseModel], where: str, prefix:
         return f"{place}unknown key '{key}'{_suggest_key(model, path, prefix)}"
     text = problem["msg"].removeprefix("Value error, ")
     text = text[0].lower() + text[1:]
-    return f"{place}{key or 'settings'}: {text}" + (f" (got {problem['input']!r})" if path and _short(problem["input"]) else "")
+    return f"{place}{key or 'settings'}: {text}" + (
+        f" (got {problem['input']!r})" if path and _short(problem["input"]) else ""
+    )
 
 
 def _short(value: Any) -> bool:

@@ -26,7 +26,9 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _DISK_PROBLEMS:
             raise
-        raise StorageError(f"cannot write {path}: {os.strerror(error.errno)}; free space or choose another place") from error
+        raise StorageError(
+            f"cannot write {path}: {os.strerror(error.errno)}; free space or choose another place"
+        ) from error
 
 
 @contextmanager
@@ -90,3 +92,8 @@ def shipped(folder: str) -> Path:
     """Return a folder that travels with the package (``configs``, ``benchmarks``), from a wheel or a checkout."""
     inside = Path(__file__).parent / folder
     return inside if inside.is_dir() else Path(__file__).parent.parent / folder
+
+
+def shipped_module(name: str) -> Path:
+    """Return the source file of a module of this package, without importing it."""
+    return Path(__file__).parent.parent / (name.replace(".", "/") + ".py")

@@ -86,7 +86,7 @@ class TrainSettings(Section):
     """One training run.
 
     Attributes:
-        fusion: ``late`` trains one network per stream, ``early`` one on both concatenated, ``rgb`` or ``flow`` one alone.
+        fusion: ``late`` trains one network per stream, ``early`` one on both concatenated, ``rgb``, ``flow`` one alone.
         seed: Seed of initialisation, order and sampling.
         steps: Optimizer updates per network.
         batch_size: Videos per update.
@@ -118,7 +118,7 @@ class LocalizeSettings(Section):
         scale: Sub-samples per snippet in the linear interpolation (STPN: 24).
         rule: What thresholds are multiples of: 1, or the signal's mean or maximum over time.
         thresholds: One or several; the segments of all are pooled before suppression.
-        score: ``attention_cas`` is STPN's eq. 7; ``signal`` the mean signal; ``contrast`` inner minus outer mean signal.
+        score: ``attention_cas`` is STPN's eq. 7; ``signal`` its mean; ``contrast`` inner minus outer mean.
         context: Length of the outer context on each side, as a share of the segment (``contrast``).
         gamma: Weight of the video-level class score added to a segment's score (``contrast``).
         nms: Segments of a class that overlap a better one by more than this tIoU are suppressed; 1 keeps all.
