@@ -17,13 +17,8 @@ from extract import decoders
 from extract.decoders._base import Decoder, Tally, TimedFrame, VideoInfo, status
 from extract.resample import end_s, resample
 from tal.errors import InputError
+from tal.parsing import VIDEO_SUFFIXES
 from tal.types import ByteArray
-
-SUFFIXES = (
-    *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv"),
-    *(".ts", ".vob", ".webm", ".wmv"),
-)
-"""What is taken for a video in a folder; a file that is named is tried whatever its suffix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +137,10 @@ class ResampledVideo:
 def _videos_at(path: Path) -> list[Path]:
     if not stat.S_ISDIR(status(path).st_mode):
         return [path]
-    inside = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    inside = (file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file())
     videos = [file for file in inside if not file.name.startswith(".")]
     if not videos:
-        raise InputError(f"{path}: no video in this folder; looked for {' '.join(SUFFIXES)}")
+        raise InputError(f"{path}: no video in this folder; looked for {' '.join(VIDEO_SUFFIXES)}")
     return videos
 
 
