@@ -155,6 +155,6 @@ def _trunk(in_channels: int) -> Iterator[tuple[str, nn.Module]]:
 
 def kinetics_classes() -> tuple[str, ...]:
     """Return the 400 Kinetics class names in the order of the logits (alphabetical), as torchvision spells them."""
-    from torchvision.models.video import R3D_18_Weights  # type: ignore[import-untyped]
+    from torchvision.models.video import R3D_18_Weights
 
     return tuple(R3D_18_Weights.DEFAULT.meta["categories"])

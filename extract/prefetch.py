@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar, cast
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 _END: Final = object()
 
 
-def prefetch(items: Iterable[T], depth: int = 16) -> Iterator[T]:
+def prefetch(items: Iterable[T], depth: int = 16) -> Generator[T, None, None]:
     """Yield `items`, made up to `depth` ahead on one thread of their own.
 
     What `items` raises is raised here, in its place. Closing the iterator (or dropping it) stops the thread after the
@@ -25,7 +25,7 @@ def prefetch(items: Iterable[T], depth: int = 16) -> Iterator[T]:
     return _prefetched(items, depth)
 
 
-def _prefetched(items: Iterable[T], depth: int) -> Iterator[T]:
+def _prefetched(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     iterator = iter(items)
     with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as thread:
         ahead: deque[Future[object]] = deque(thread.submit(next, iterator, _END) for _ in range(depth))

@@ -103,14 +103,25 @@ def resolve(
 
 
 def _default(stream: str, progress: Progress, fetched: Path, known_files: Sequence[KnownFile]) -> WeightsSource:
+    if found := local(stream, fetched, known_files):
+        return found
+    known = next(known for known in known_files if known.stream == stream and known.url)
+    return WeightsSource(stream, fetch(known, fetched, progress), f"fetched from {known.url}")
+
+
+def local(stream: str, fetched: Path, known_files: Sequence[KnownFile] = KNOWN_FILES) -> WeightsSource | None:
+    """Return the file that ``default`` stands for if it is on this machine: in $TAL_WEIGHTS or in `fetched`.
+
+    Raises:
+        WeightsError: If the variable names no folder.
+    """
     named = os.environ.get(FOLDER_VARIABLE)
     if named and not Path(named).expanduser().is_dir():
         raise WeightsError(f"{FOLDER_VARIABLE} names '{named}', which is not a folder; correct or unset it")
     for folder in ([Path(named).expanduser()] if named else []) + [fetched]:
         if found := _find(stream, folder, known_files):
             return found
-    known = next(known for known in known_files if known.stream == stream and known.url)
-    return WeightsSource(stream, fetch(known, fetched, progress), f"fetched from {known.url}")
+    return None
 
 
 def _find(stream: str, folder: Path, known_files: Sequence[KnownFile]) -> WeightsSource | None:

@@ -91,10 +91,24 @@ def check(model: type[Model], tree: Mapping[str, Any], where: str = "", prefix: 
 
 def _combine(layers: Sequence[tuple[str, Tree]]) -> Settings:
     merged: Tree = {}
-    for where, tree in layers:
+    for _, tree in layers:
         merged = merge(merged, tree)
-        check(Settings, merged, where)  # earlier layers are valid: a problem is this layer's
-    return check(Settings, merged)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        path = [str(part) for part in error.errors(include_url=False)[0]["loc"]]
+        raise ConfigError(_message(error, Settings, _writer(path, layers), "")) from error
+
+
+def _writer(path: Sequence[str], layers: Sequence[tuple[str, Tree]]) -> str:
+    """Return the last layer that wrote the setting at `path`."""
+    return next((where for where, tree in reversed(layers) if _writes(tree, path)), "")
+
+
+def _writes(tree: Any, path: Sequence[str]) -> bool:
+    if not path or not isinstance(tree, Mapping):
+        return True
+    return path[0] in tree and _writes(tree[path[0]], path[1:])
 
 
 def merge(base: Mapping[str, Any], extra: Mapping[str, Any]) -> Tree:

@@ -51,7 +51,7 @@ def localize(
     found: list[list[Detection]] = [[] for _ in classes]
     for name, one in activations.items():
         signal, scored = _signals(one, fused, settings)
-        for c in np.flatnonzero(kept[name]):
+        for c in np.flatnonzero(kept[name]).tolist():
             detected = _detect(signal[:, c], scored[:, c], float(one.scores[c]), classes[c], grid, settings)
             found[c] += [_within(detection, duration_s) for detection in detected]
     if not any(found):
@@ -110,7 +110,7 @@ def _fuse_cas(activations: Mapping[str, Activations], alpha: float) -> FloatArra
     if set(activations) == {"rgb", "flow"}:
         fused: FloatArray = alpha * activations["rgb"].cas + (1 - alpha) * activations["flow"].cas
         return fused
-    return np.mean([one.cas for one in activations.values()], axis=0, dtype=np.float32)
+    return np.asarray(np.mean([one.cas for one in activations.values()], axis=0), np.float32)
 
 
 def _signals(one: Activations, fused: FloatArray, settings: LocalizeSettings) -> tuple[FloatArray, FloatArray]:

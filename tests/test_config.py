@@ -92,3 +92,11 @@ def test_tiou_ranges_include_both_ends() -> None:
 def test_every_shipped_yaml_is_valid_and_named_after_its_method() -> None:
     for name in config.methods():
         assert config.load(method=name).method["name"] == name
+
+
+def test_settings_that_fit_only_together_may_come_in_any_order(tmp_path: Path) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text("extract: {short_side: 64}")
+    for sets in (["extract.short_side=64", "extract.crop=0"], ["extract.crop=0", "extract.short_side=64"]):
+        assert config.load(sets=sets).extract.short_side == 64
+    assert config.load(files=[file], sets=["extract.crop=32"]).extract.crop == 32

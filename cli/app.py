@@ -1,0 +1,81 @@
+"""The command ``tal``: registration of commands and the one error boundary.
+
+Exit status: 0 done; 1 something of the user's could not be used (a batch's other items are done); 2 a setting, option
+or name is wrong; 130 interrupted. Results go to stdout, everything else to stderr. ``TAL_DEBUG=1`` shows tracebacks.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import click
+import typer
+
+from cli import stages, tools
+
+app = typer.Typer(
+    name="tal",
+    help="Weakly supervised temporal action localization, from raw video to answer.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    *(stages.extract, stages.train, stages.localize, stages.evaluate, stages.run),
+    *(tools.demo, tools.doctor, tools.bench),
+)
+for command in COMMANDS:
+    app.command()(command)
+app.add_typer(tools.cache_app, name="cache")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from tal import __version__
+
+        print(f"tal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; every problem that the user can fix becomes one line."""
+    from tal.errors import TalError
+
+    try:
+        sys.exit(typer.main.get_command(app).main(standalone_mode=False))
+    except click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        print("\ninterrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+    except TalError as error:
+        if os.environ.get("TAL_DEBUG"):
+            raise
+        _show(error)
+        sys.exit(error.exit_code)
+
+
+def _show(error: Exception) -> None:
+    for name, reason in getattr(error, "failures", {}).items():
+        print(f"  {name}: {reason}", file=sys.stderr)
+    print(f"tal: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""The public Python API: one function per stage, and `run`, which chains them.
+
+Each function takes paths and `Settings`, uses what is already there, and returns what it made. None of them imports
+PyTorch or OpenCV unless something really has to be computed.
+"""
+
+from tal.pipeline.chain import RunReport, run
+from tal.pipeline.evaluating import evaluate
+from tal.pipeline.extraction import ExtractReport, extract
+from tal.pipeline.learning import Run, train
+from tal.pipeline.localizing import LocalizeBatchError, localize, model_settings
+
+__all__ = [
+    "ExtractReport",
+    "LocalizeBatchError",
+    "Run",
+    "RunReport",
+    "evaluate",
+    "extract",
+    "localize",
+    "model_settings",
+    "run",
+    "train",
+]

@@ -1,0 +1,31 @@
+"""Detections and ground truth -> mAP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tal import config
+from tal import evaluation as protocols
+from tal.annotations import Truth, read_truth
+from tal.evaluation import Evaluation
+from tal.results import Results, read_results
+from tal.settings import Settings
+
+
+def evaluate(
+    detections: Path | str | Results, truth: Path | str | Truth, settings: Settings | None = None
+) -> Evaluation:
+    """Compare detections with ground truth under a named protocol.
+
+    Args:
+        detections: ActivityNet-style JSON, THUMOS14 text lines, or results that were read.
+        truth: ActivityNet-style JSON, a THUMOS14 folder, or truth that was read.
+        settings: Its `evaluate` section counts; default: ActivityNet protocol, tIoU 0.1:0.7:0.1.
+
+    Raises:
+        AnnotationError: If a file is not what it should be; names file and entry.
+        ConfigError: If the subset is not known or must be named.
+    """
+    found = read_results(Path(detections)) if isinstance(detections, str | Path) else detections
+    known = read_truth(Path(truth)) if isinstance(truth, str | Path) else truth
+    return protocols.evaluate(found, known, (settings or config.load()).evaluate)
