@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable
 from typing import Annotated
 
-import click
 import typer
 
 from cli import stages, tools
 
+INTERRUPTED = 130
 app = typer.Typer(
     name="tal",
     help="Weakly supervised temporal action localization, from raw video to answer.",
@@ -55,15 +55,11 @@ def main() -> None:
     from tal.errors import TalError
 
     try:
-        sys.exit(typer.main.get_command(app).main(standalone_mode=False))
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        print("\ninterrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+        app()
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:
+            print("\ninterrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        raise
     except TalError as error:
         if os.environ.get("TAL_DEBUG"):
             raise

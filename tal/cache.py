@@ -131,25 +131,26 @@ class Cache:
         """Return a file's SHA-256, remembered by (path, size, modification time)."""
         stat = path.stat()
         identity = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
-        with closing(self._memo()) as memo:
-            row = memo.execute("SELECT sha256 FROM digests WHERE path=? AND size=? AND mtime_ns=?", identity).fetchone()
-            if row:
-                return str(row[0])
-            digest = sha256_file(path)
-            memo.execute("REPLACE INTO digests VALUES (?, ?, ?, ?)", (*identity, digest))
-            memo.commit()
-            return digest
+        try:
+            with closing(self._memo()) as memo:
+                row = memo.execute(
+                    "SELECT sha256 FROM digests WHERE path=? AND size=? AND mtime_ns=?", identity
+                ).fetchone()
+                if row:
+                    return str(row[0])
+                digest = sha256_file(path)
+                memo.execute("REPLACE INTO digests VALUES (?, ?, ?, ?)", (*identity, digest))
+                memo.commit()
+                return digest
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot use the cache {self.root}: {error}; name another with --cache") from error
 
     def _memo(self) -> sqlite3.Connection:
         with storage_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-        try:
-            memo = sqlite3.connect(self.root / "digests.sqlite", timeout=60)
-            memo.execute(
-                "CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, size INT, mtime_ns INT, sha256 TEXT)"
-            )
-        except sqlite3.Error as error:
-            raise StorageError(f"cannot use the cache {self.root}: {error}; name another with --cache") from error
+        memo = sqlite3.connect(self.root / "digests.sqlite", timeout=60)
+        columns = "path TEXT PRIMARY KEY, size INT, mtime_ns INT, sha256 TEXT"
+        memo.execute(f"CREATE TABLE IF NOT EXISTS digests ({columns})")
         return memo
 
 

@@ -15,7 +15,8 @@ from typing import Any
 from tal.errors import StorageError
 
 CHUNK = 1 << 20
-_DISK_PROBLEMS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
 @contextmanager
@@ -24,11 +25,10 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_PROBLEMS:
+        if error.errno not in _FULL | _CLOSED:
             raise
-        raise StorageError(
-            f"cannot write {path}: {os.strerror(error.errno)}; free space or choose another place"
-        ) from error
+        remedy = "free some space and run it again" if error.errno in _FULL else "choose another place"
+        raise StorageError(f"cannot write {error.filename or path}: {os.strerror(error.errno)}; {remedy}") from error
 
 
 @contextmanager

@@ -90,7 +90,8 @@ class Model:
         found = {}
         with torch.inference_mode():
             for name, network in self.networks.items():
-                found[name] = network.activate(torch.from_numpy(self._input(name, features)).to(self.device))
+                values = torch.from_numpy(self._input(name, features)).to(self.device)
+                found[name] = network.activate(network.scaled(values))
         return found
 
     def _input(self, network: str, features: Features) -> FloatArray:
@@ -188,7 +189,10 @@ def build(method: Mapping[str, Any], n_channels: int, n_classes: int) -> Method:
 def _fill(network: Method, tensors: Tensors) -> None:
     import torch
 
-    network.load_state_dict({key.partition("/")[2]: torch.from_numpy(value) for key, value in tensors.items()})
+    own = {key.partition("/")[2]: value for key, value in tensors.items()}
+    if "feature_mean" in own:
+        network.standardise(own["feature_mean"], own["feature_scale"])
+    network.load_state_dict({key: torch.from_numpy(value) for key, value in own.items()})
 
 
 def _write(path: Path, meta: ModelMeta, tensors: Tensors, found: str) -> None:

@@ -93,6 +93,8 @@ class TrainSettings(Section):
         lr: Learning rate of Adam.
         weight_decay: Coupled L2 decay of Adam.
         n_snippets: Snippets T sampled from each video (STPN, section 4.2: 400).
+        standardise: Bring each feature dimension to mean 0 and deviation 1 over the training snippets first. No paper
+            does; features of random weights need it, Kinetics features do not.
         sampling: ``stratified`` draws one snippet per equal stratum, ``uniform`` takes its first.
     """
 
@@ -104,6 +106,7 @@ class TrainSettings(Section):
     weight_decay: float = Field(0.0, ge=0)
     n_snippets: int = Field(400, ge=1)
     sampling: Literal["stratified", "uniform"] = "stratified"
+    standardise: bool = False
 
 
 class LocalizeSettings(Section):

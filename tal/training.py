@@ -105,7 +105,9 @@ def _plan(data: TrainingSet, settings: Settings, work: Path, progress: Progress)
 def _build(run: _Run, name: str) -> Method:
     _seed(run.rng(name, "init", 0))
     network = models.build(run.method, run.data.dim(_streams(name)), len(run.data.classes))
-    network.prepare(_videos(run.data, name))
+    if run.settings.train.standardise:
+        network.standardise(*run.data.moments(_streams(name)))
+    network.prepare(_videos(run.data, name, network))
     return network.to(run.device)
 
 
@@ -120,11 +122,12 @@ def _seed(rng: np.random.Generator) -> None:
     torch.manual_seed(int(rng.integers(1 << 63)))
 
 
-def _videos(data: TrainingSet, name: str) -> Iterator[LabelledVideo]:
+def _videos(data: TrainingSet, name: str, network: Method) -> Iterator[LabelledVideo]:
     from tal.methods._base import LabelledVideo
 
     for index in range(len(data)):
-        yield LabelledVideo(data.concatenated(index, _streams(name)), data.labels[index], data.motion(index))
+        features = data.concatenated(index, _streams(name))
+        yield LabelledVideo(network.scaled_array(features), data.labels[index], data.motion(index))
 
 
 def _resume(run: _Run, networks: Mapping[str, Method]) -> State:
@@ -145,7 +148,7 @@ def _train(run: _Run, name: str, networks: Mapping[str, Method], state: State) -
         if state.step:
             task.advance(state.step, "from checkpoint")
         while state.step < n_steps:
-            batch = _draw(run, name, state.step + 1)
+            batch = _draw(run, name, network, state.step + 1)
             losses = _update(network, optimizer, batch, f"{name}, update {state.step + 1}")
             state.step, state.seconds = state.step + 1, time.monotonic() - started
             _log(run, name, state, losses)
@@ -169,7 +172,7 @@ def _optimizer(run: _Run, network: Method, state: State) -> torch.optim.Optimize
     return optimizer
 
 
-def _draw(run: _Run, name: str, step: int) -> Batch:
+def _draw(run: _Run, name: str, network: Method, step: int) -> Batch:
     """Return the batch of one update, counted from 1."""
     import torch
 
@@ -182,8 +185,9 @@ def _draw(run: _Run, name: str, step: int) -> Batch:
     lengths = [data.headers[i].grid.n_snippets for i in videos]
     snippets = np.stack([sampling.sample(train.sampling, n, train.n_snippets, rng) for n in lengths])  # (B, T)
     _seed(rng)
+    features = torch.from_numpy(data.sample(_streams(name), videos, snippets)).to(run.device)
     return Batch(
-        torch.from_numpy(data.sample(_streams(name), videos, snippets)).to(run.device),
+        network.scaled(features),
         torch.from_numpy(data.labels[videos]).to(run.device),
         {"video": torch.from_numpy(videos).to(run.device), "snippet": torch.from_numpy(snippets).to(run.device)},
     )

@@ -93,6 +93,18 @@ class TrainingSet:
                 left = right
         return out
 
+    def moments(self, streams: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+        """Return mean and standard deviation of each dimension over all snippets of all videos, (D,) each."""
+        total, squares, count = np.zeros(self.dim(streams)), np.zeros(self.dim(streams)), 0
+        for index in range(len(self)):
+            values = self.concatenated(index, streams).astype(np.float64)
+            total += values.sum(axis=0)
+            squares += (values**2).sum(axis=0)
+            count += len(values)
+        mean = total / count
+        spread = np.sqrt(np.maximum(squares / count - mean**2, 0))
+        return mean.astype(np.float32), spread.astype(np.float32)
+
     def motion(self, index: int) -> FloatArray | None:
         """Return one video's mean flow magnitude per snippet, (T,), or None where the shard has none."""
         has_motion = "motion" in self.headers[index].shapes

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from unittest import mock
 
 from tal import config
 from tal.demo.scripts import DemoOptions
@@ -38,6 +40,15 @@ class World:
     folder: Path
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 def settings(*sets: str) -> Settings:
     return config.load(sets=[*SETS, *sets])
 
@@ -47,8 +58,25 @@ def make_world(folder: Path) -> World:
     return World(render(folder / "data", options), folder / "cache", folder)
 
 
-def tal(*arguments: object, cwd: Path, cache: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a process of its own."""
-    environment = {**os.environ, "TAL_CACHE": str(cache), "COLUMNS": "160", **more}
-    command = [sys.executable, "-m", "cli.app", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
+def tal(*arguments: object, cwd: Path, cache: Path, **more: str) -> Done:
+    """Run the command line in this process, as `main` would."""
+    from cli.app import main
+
+    out, err = io.StringIO(), io.StringIO()
+    environment = {"TAL_CACHE": str(cache), "COLUMNS": "160", **more}
+    before = Path.cwd()
+    with (
+        mock.patch.dict(os.environ, environment),
+        mock.patch.object(sys, "argv", ["tal", *map(str, arguments)]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        os.chdir(cwd)
+        try:
+            main()
+            status: object = 0
+        except SystemExit as leaving:
+            status = leaving.code or 0
+        finally:
+            os.chdir(before)
+    return Done(int(str(status)), out.getvalue(), err.getvalue())

@@ -149,7 +149,9 @@ def test_labels_and_features_that_do_not_fit_are_told(world: World, tmp_path: Pa
     features = world.folder / "out" / "features"
     labels = tmp_path / "labels.csv"
     labels.write_text("video,label\ntrain_0000,jump\ntrain_00001,wave\n")
-    with pytest.raises(InputError, match=r"no features for the labelled video 'train_00001'; did you mean 'train_0000"):
+    with pytest.raises(
+        InputError, match=r"no features for the labelled video 'train_00001'; did you mean 'train_0001'"
+    ):
         tal.train(features, labels, settings(), runs=tmp_path, cache=Cache(world.cache))
     with pytest.raises(InputError, match="no such folder of features; run 'tal extract' first"):
         tal.train(tmp_path / "none", labels, settings(), cache=Cache(world.cache))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,13 @@ import torch
 from planted import CLASSES, DIM, Killed, Listener, planted, settings, training_videos
 from safetensors.numpy import load_file
 
-from tal import models
+from tal import config, models, shards
 from tal.errors import BackendError, ConfigError, InputError, ModelError
 from tal.methods._base import Batch, LabelledVideo
 from tal.methods.stpn import Network
 from tal.progress import Silent
 from tal.settings import Settings
-from tal.training import TrainingSet, fit
+from tal.training import TrainingSet, TrainingVideo, fit
 from tal.types import Features, SnippetGrid
 
 
@@ -149,7 +151,7 @@ def test_damaged_checkpoint_is_left_aside(data: TrainingSet, straight: Path, tmp
     path = tmp_path / "checkpoint.pt"
     content = bytearray(path.read_bytes())
     if harm == "flip":
-        content[len(content) // 3] ^= 1
+        content[_inside_largest_record(path)] ^= 1
     new = {"cut": content[:-40], "noise": b"\x00\x01" * 500, "empty": b"", "pickle": b"\x80\x04K\x01."}
     path.write_bytes(bytes(new.get(harm, content)))
     listener = Listener()
@@ -341,3 +343,36 @@ def test_killed_run_goes_on_on_a_gpu(data: TrainingSet, straight: Path, tmp_path
     features = Features({s: data.features(0, s) for s in ("rgb", "flow")}, data.headers[0].grid, 20)
     for name, found in trained.activate(features).items():
         np.testing.assert_allclose(found.scores, on_cpu.activate(features)[name].scores, atol=0.05)
+
+
+def test_standardised_training_ignores_the_features_offset_and_scale(tmp_path: Path) -> None:
+    """Features shifted and stretched per dimension give the same model outputs when they are standardised."""
+    rng = np.random.default_rng(0)
+    shift, stretch = rng.normal(0, 50, 6).astype(np.float32), rng.uniform(0.5, 20, 6).astype(np.float32)
+    scores = []
+    for name, change in (("plain", lambda x: x), ("changed", lambda x: x * stretch + shift)):
+        folder = tmp_path / name
+        videos = [_video(folder, i, change) for i in range(6)]
+        wanted = config.load(
+            sets=["train.fusion=rgb", "train.standardise=true", "train.steps=30", "train.n_snippets=8"]
+        )
+        (folder / "work").mkdir()
+        fit(TrainingSet(videos), config.load(sets=sets), folder / "work", Silent())
+        model = models.load(folder / "work")
+        scores.append(model.activate(shards.read(videos[0].shard))["rgb"].cas)
+    assert np.allclose(*scores, atol=0.02)
+
+
+def _video(folder: Path, i: int, change: Callable[[np.ndarray], np.ndarray]) -> TrainingVideo:
+    values = np.random.default_rng([1, i]).standard_normal((10, 6)).astype(np.float32)
+    path = folder / f"v{i}.safetensors"
+    shards.write(path, Features({"rgb": change(values).astype(np.float32)}, SnippetGrid(10), 6.4), "key")
+    return TrainingVideo(f"v{i}", path, (("a", "b")[i % 2],))
+
+
+def _inside_largest_record(path: Path) -> int:
+    """Return the place of a byte that matters; zip files have padding, too."""
+    with zipfile.ZipFile(path) as archive:
+        record = max(archive.infolist(), key=lambda info: info.file_size)
+    name_length, extra_length = struct.unpack_from("<HH", path.read_bytes(), record.header_offset + 26)
+    return int(record.header_offset + 30 + name_length + extra_length + record.file_size // 2)

@@ -23,12 +23,12 @@ def available() -> dict[str, str | None]:
     return {name: _module(name).missing() for name in names}
 
 
-def load(name: str = "auto") -> Decoder:
-    """Return a decoder.
+def choose(name: str = "auto") -> str:
+    """Return the name of the decoder that `name` stands for, without loading its library.
 
     Raises:
         ConfigError: If there is no decoder of this name.
-        BackendError: If its library is not installed here or does not load.
+        BackendError: If its library is not installed here.
     """
     known = available()
     name = AUTO if name == "auto" else name
@@ -36,6 +36,17 @@ def load(name: str = "auto") -> Decoder:
         raise ConfigError(f"unknown decoder '{name}'{suggest(name, ['auto', *known])}")
     if reason := known[name]:
         raise BackendError(f"decoder '{name}' cannot be used here: {reason}")
+    return name
+
+
+def load(name: str = "auto") -> Decoder:
+    """Return a decoder.
+
+    Raises:
+        ConfigError: If there is no decoder of this name.
+        BackendError: If its library is not installed here or does not load.
+    """
+    name = choose(name)
     try:
         decoder: Decoder = _module(name).Backend()
     except (ImportError, OSError) as error:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from tal import config
 from tal.cache import Cache
+from tal.demo.scripts import DemoOptions
 from tal.demo.videos import DemoSet, render
 from tal.files import shipped
 from tal.pipeline import RunReport, run
 from tal.progress import Progress
+
+OPTIONS = DemoOptions(n_train=20, n_test=10, fps=Fraction(10))  # what two CPU cores extract in about two minutes
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def run_demo(
     settings = config.load(files=[shipped("configs") / "demo.yaml", *files], sets=sets)
     data = DemoSet(out / "videos", out / "labels.csv", out / "annotations.json")
     if not data.annotations.exists():  # written last, so the videos are whole
-        data = render(out, progress=progress)
+        data = render(out, OPTIONS, progress)
     report = run(
         data.videos, data.labels, settings, annotations=data.annotations, out=out, cache=cache, progress=progress
     )

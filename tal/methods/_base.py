@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import torch  # noqa: TID253
 from torch import Tensor, nn  # noqa: TID253
 
 from tal.settings import Section
@@ -47,6 +48,9 @@ class LabelledVideo:
     motion: FloatArray | None
 
 
+LEAST_SPREAD = 1e-3
+
+
 class Method(nn.Module, ABC):
     """A network that learns from video-level labels and says when each class happens.
 
@@ -60,6 +64,31 @@ class Method(nn.Module, ABC):
         super().__init__()
         self.n_channels = n_channels
         self.n_classes = n_classes
+        self.feature_mean: Tensor | None = None
+        self.feature_scale: Tensor | None = None
+
+    def standardise(self, mean: FloatArray, spread: FloatArray) -> None:
+        """Have features brought to mean 0 and deviation 1 before this network sees them; kept with its weights.
+
+        Args:
+            mean: Mean of each dimension, (D,).
+            spread: Standard deviation of each, (D,); one that hardly varies is not blown up.
+        """
+        del self.feature_mean, self.feature_scale
+        self.register_buffer("feature_mean", torch.from_numpy(mean))
+        self.register_buffer("feature_scale", torch.from_numpy(1 / (spread + LEAST_SPREAD)))
+
+    def scaled_array(self, features: FloatArray) -> FloatArray:
+        """Return `scaled` of a NumPy array, on the CPU."""
+        with torch.inference_mode():
+            scaled: FloatArray = self.scaled(torch.from_numpy(features)).numpy()
+        return scaled
+
+    def scaled(self, features: Tensor) -> Tensor:
+        """Return features as the network wants them, (..., D): unchanged unless `standardise` was called."""
+        if self.feature_mean is None or self.feature_scale is None:
+            return features
+        return (features - self.feature_mean) * self.feature_scale
 
     @abstractmethod
     def objectives(self, batch: Batch) -> Iterator[dict[str, Tensor]]:

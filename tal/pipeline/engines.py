@@ -103,7 +103,7 @@ def resolved(settings: ExtractSettings) -> ExtractSettings:
     engine = flow.choose(settings.flow.backend) if "flow" in settings.streams else "none"
     return settings.model_copy(
         update={
-            "decoder": decoders.load(settings.decoder).name,
+            "decoder": decoders.choose(settings.decoder),
             "flow": settings.flow.model_copy(update={"backend": engine}),
         }
     )
