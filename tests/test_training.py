@@ -353,9 +353,7 @@ def test_standardised_training_ignores_the_features_offset_and_scale(tmp_path: P
     for name, change in (("plain", lambda x: x), ("changed", lambda x: x * stretch + shift)):
         folder = tmp_path / name
         videos = [_video(folder, i, change) for i in range(6)]
-        wanted = config.load(
-            sets=["train.fusion=rgb", "train.standardise=true", "train.steps=30", "train.n_snippets=8"]
-        )
+        sets = ["train.fusion=rgb", "train.standardise=true", "train.steps=30", "train.n_snippets=8"]
         (folder / "work").mkdir()
         fit(TrainingSet(videos), config.load(sets=sets), folder / "work", Silent())
         model = models.load(folder / "work")
