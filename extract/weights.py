@@ -206,6 +206,11 @@ class VerifyReport:
         """Whether this is DeepMind's network, bit by bit."""
         return not self.different
 
+    def __str__(self) -> str:
+        if self.identical:
+            return f"all {self.n_tensors} tensors are those of DeepMind's {self.checkpoint}"
+        return f"{self.n_equal} of {self.n_tensors} tensors are those of DeepMind's {self.checkpoint}"
+
 
 def verify(state: Mapping[str, Tensor], stream: str, table: ChecksumTable | None = None) -> VerifyReport:
     """Compare every tensor with DeepMind's checksums of the stream's checkpoints; return the best match.

@@ -15,7 +15,7 @@ from typing import Any
 from tal.errors import StorageError
 
 CHUNK = 1 << 20
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
@@ -28,7 +28,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         if error.errno not in _FULL | _CLOSED:
             raise
         remedy = "free some space and run it again" if error.errno in _FULL else "choose another place"
-        raise StorageError(f"cannot write {error.filename or path}: {os.strerror(error.errno)}; {remedy}") from error
+        raise StorageError(f"cannot write {error.filename or path}: {error.strerror}; {remedy}") from error
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def to_json(results: Results) -> dict[str, Any]:
     return {
         "version": VERSION,
         "results": {name: [_entry(d) for d in found] for name, found in results.by_video.items()},
-        "external_data": {"used": True, "details": "pre-trained feature extractor, see provenance"},
+        "external_data": _external_data(results),
         "provenance": dict(results.provenance),
     }
 
@@ -95,6 +95,15 @@ def dumps(results: Results) -> str:
         ValueError: As `to_json`.
     """
     return json.dumps(to_json(results), indent=1, allow_nan=False) + "\n"
+
+
+def _external_data(results: Results) -> dict[str, Any]:
+    """Say whether the features come from a network that was trained on other data."""
+    features = results.provenance.get("features")
+    spec = str(features.get("weights_spec", "")) if isinstance(features, Mapping) else ""
+    if spec.startswith("random:"):
+        return {"used": False, "details": "randomly initialised feature extractor, see provenance"}
+    return {"used": True, "details": "pre-trained feature extractor, see provenance"}
 
 
 def write_results(path: str | Path, results: Results) -> None:

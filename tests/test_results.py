@@ -173,3 +173,9 @@ def test_a_published_detection_file_is_read(shared: Path) -> None:
     assert len(found) == 213
     assert sum(len(listed) for listed in found.values()) == 16565
     assert found["video_test_0000896"][0] == Detection("BasketballDunk", Segment(62.3, 64.7333333333), 0.0865174)
+
+
+@pytest.mark.parametrize(("spec", "used"), [("random:0", False), ("default", True)])
+def test_external_data_tells_whether_the_features_were_pre_trained(spec: str, used: bool) -> None:
+    found = to_json(Results({}, {"features": {"weights_spec": spec}}))
+    assert found["external_data"]["used"] is used

@@ -17,6 +17,8 @@ from tal.pipeline.context import Context
 from tal.settings import ExtractSettings
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from extract.features import Extractor, Frames
     from extract.i3d import I3D
 
@@ -116,9 +118,15 @@ def lend_extractor(recipe: Recipe, ctx: Context) -> Iterator[Extractor]:
     from tal.devices import pick_device
 
     device = pick_device(ctx.settings.runtime.device)
-    if weights.parse_random(recipe.settings.weights) is not None:
+    random = weights.parse_random(recipe.settings.weights) is not None
+    if random:
         ctx.progress.say("random I3D weights: features carry motion and texture, not Kinetics knowledge")
-    networks = {stream: _network(path, stream).to(device) for stream, path in recipe.weights.items()}
+    networks = {}
+    for stream, path in recipe.weights.items():
+        state = weights.load(path, stream)
+        if not random:
+            ctx.progress.say(f"{stream} weights {path}: {weights.verify(state, stream)}")
+        networks[stream] = _network(state, stream).to(device)
     extractor = Extractor(recipe.settings, ctx.settings.runtime, networks, recipe.provenance)
     try:
         yield extractor
@@ -126,11 +134,11 @@ def lend_extractor(recipe: Recipe, ctx: Context) -> Iterator[Extractor]:
         extractor.close()
 
 
-def _network(path: Path, stream: str) -> I3D:
+def _network(state: Mapping[str, Tensor], stream: str) -> I3D:
     from extract.i3d import CHANNELS, I3D
 
     network = I3D(CHANNELS[stream])
-    network.load_state_dict(weights.load(path, stream))
+    network.load_state_dict(state)
     return network.eval()
 
 
