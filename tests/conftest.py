@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from small import OPTIONS, Done, World, make_world, tal
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +21,19 @@ def shared() -> Path:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test away from the user's cache."""
     monkeypatch.setenv("TAL_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Rendered videos; nothing has been done with them yet."""
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
+def ran(world: World) -> Done:
+    """What ``tal run`` on these videos left behind; its outputs lie in ``out``."""
+    data = world.data
+    places = ["-l", data.labels, "-a", data.annotations, "-o", world.folder / "out"]
+    done = tal("run", data.videos, *places, *OPTIONS, cwd=world.folder, cache=world.cache)
+    assert done.returncode == 0, done.stderr
+    return done

@@ -18,7 +18,7 @@ from tal.settings import Settings
 
 SETS = [
     "extract.weights=random:0",
-    "extract.fps=5",
+    "extract.fps=5/2",
     "extract.short_side=32",
     "extract.crop=0",
     "extract.length=8",
