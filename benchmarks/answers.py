@@ -52,15 +52,15 @@ def _chain(work: Path, times: int, progress: Progress) -> list[Row]:
     before = _made(work)
     second = min(measure() for _ in range(times))
     remade = len(_made(work) - before)
-    changed = measure("--set", "localize.nms=0.37")
+    changed = measure("--set", "localize.thresholds=[0.31]")
     stages = sorted({path.parts[-4] for path in _made(work) - before})
-    only = stages == ["evaluate", "localize"]
+    only = set(stages) <= {"evaluate", "localize"} and "localize" in stages
     return [
         Row("first tal run", first, "s"),
         Row("second tal run", second, "s", first, "< 3 s", second < 3),
         Row("entries remade by the second run", remade, "entries", goal="0", met=remade == 0),
         Row("tal run after a threshold changed", changed, "s", first),
-        Row(f"stages remade by it: {', '.join(stages)}", len(stages), "stages", goal="localize, evaluate", met=only),
+        Row(f"stages remade by it: {', '.join(stages)}", len(stages), "stages", goal="only localize, evaluate", met=only),
     ]
 
 
