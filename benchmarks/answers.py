@@ -60,7 +60,7 @@ def _chain(work: Path, times: int, progress: Progress) -> list[Row]:
         Row("second tal run", second, "s", first, "< 3 s", second < 3),
         Row("entries remade by the second run", remade, "entries", goal="0", met=remade == 0),
         Row("tal run after a threshold changed", changed, "s", first),
-        Row(f"stages remade by it: {', '.join(stages)}", len(stages), "stages", goal="only localize, evaluate", met=only),
+        Row(f"stages remade: {', '.join(stages)}", len(stages), "stages", goal="only localize, evaluate", met=only),
     ]
 
 

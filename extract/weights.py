@@ -163,12 +163,12 @@ def load(path: Path, stream: str) -> dict[str, Tensor]:
     return weights_files.canonical(path, weights_files.read(path), stream)
 
 
-def save(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a state dict as safetensors, whole or not at all; `metadata` goes into its header."""
+def save(path: Path, state: Mapping[str, Tensor], origin: str) -> None:
+    """Write a state dict as safetensors, whole or not at all; equal input gives equal bytes."""
     from safetensors.torch import save_file
 
     with atomic_path(path) as aside:
-        save_file({key: tensor.contiguous() for key, tensor in state.items()}, aside, dict(metadata))
+        save_file({key: tensor.contiguous() for key, tensor in state.items()}, aside, {"origin": origin})
 
 
 def random_state(seed: int, stream: str) -> dict[str, Tensor]:

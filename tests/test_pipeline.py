@@ -223,3 +223,16 @@ def test_the_published_config_holds_every_setting(world: World) -> None:
         assert section in text
     evaluation = json.loads((world.folder / "out" / "runs" / "stpn" / "evaluation.json").read_text())
     assert evaluation["protocol"] == "activitynet" and len(evaluation["map"]) == 7
+
+
+def test_two_fresh_runs_give_the_same_bytes(world: World, tmp_path: Path) -> None:
+    """Same videos, same settings, nothing shared: weights, shards and their keys are equal bit by bit."""
+    videos = sorted(world.data.videos.iterdir())[:2]
+    wanted = settings("extract.calibration_videos=1")
+    for name in ("a", "b"):
+        tal.extract(videos, tmp_path / name / "features", wanted, cache=Cache(tmp_path / name))
+    for pattern in ("features/*.safetensors", "calibrate/*/*/*.safetensors"):
+        one, other = (sorted((tmp_path / name).glob(pattern)) for name in ("a", "b"))
+        assert len(one) == 2
+        for mine, theirs in zip(one, other, strict=True):
+            assert mine.read_bytes() == theirs.read_bytes()

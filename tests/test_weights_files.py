@@ -67,7 +67,7 @@ def test_every_format_gives_the_same_state(tmp_path: Path, light: dict[str, Tens
     named["mixed_3b.branch_0.batch3d.num_batches_tracked"] = torch.tensor(5)
     path = tmp_path / "weights"
     if form == "safetensors":
-        weights.save(path, named, {})
+        weights.save(path, named, "test")
     else:
         torch.save(named, path, _use_new_zipfile_serialization=form == "zip")
     assert same(weights.load(path, "rgb"), light)
@@ -90,15 +90,15 @@ def test_the_form_of_tensors_in_2017_is_read(tmp_path: Path, light: dict[str, Te
     assert same(weights.load(path, "rgb"), light)
 
 
-def test_saved_weights_are_whole_and_carry_their_metadata(tmp_path: Path, light: dict[str, Tensor]) -> None:
+def test_saved_weights_are_whole_and_say_where_they_are_from(tmp_path: Path, light: dict[str, Tensor]) -> None:
     path = tmp_path / "new" / "i3d_rgb.safetensors"
     network = I3D(3)
     network.load_state_dict(light)
-    weights.save(path, network.state_dict(), {"seed": "3"})
+    weights.save(path, network.state_dict(), "random:3")
     assert same(weights.load(path, "rgb"), light)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     with safe_open(str(path), framework="numpy") as file:
-        assert file.metadata() == {"seed": "3"}
+        assert file.metadata() == {"origin": "random:3"}
 
 
 def test_half_precision_is_read_as_float32(tmp_path: Path, light: dict[str, Tensor]) -> None:
@@ -214,7 +214,7 @@ def test_damage_is_always_one_line(tmp_path: Path, data: st.DataObject, form: st
     path = tmp_path / "weights"
     tensors = {"Conv3d_1a_7x7.conv3d.weight": torch.ones(64, 3), "x": torch.zeros(3)}
     if form == "safetensors":
-        weights.save(path, tensors, {})
+        weights.save(path, tensors, "test")
     else:
         torch.save(tensors, path, _use_new_zipfile_serialization=form == "zip")
     content = bytearray(path.read_bytes())

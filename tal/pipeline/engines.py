@@ -166,7 +166,7 @@ def _calibrate(work: Path, seed: int, s: ExtractSettings, videos: Sequence[Path]
         network = I3D(CHANNELS[stream])
         network.load_state_dict(weights.random_state(seed, stream))
         weights.calibrate(network, [network_input(clips, stream)])
-        weights.save(work / f"i3d_{stream}.safetensors", network.state_dict(), {"seed": str(seed), "origin": "random"})
+        weights.save(work / f"i3d_{stream}.safetensors", network.state_dict(), f"random:{seed}")
 
 
 def _first_clips(videos: Sequence[Path], s: ExtractSettings, ctx: Context) -> list[Frames]:
