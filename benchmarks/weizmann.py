@@ -4,8 +4,9 @@
 background); test people are not in training. Features come from randomly initialised I3D networks whose BatchNorm
 statistics are calibrated on the first videos, so this shows that decode, flow, I3D, training, localization and
 evaluation carry signal, not what Kinetics weights would reach. Peer: the same localizer on uniformly random scores,
-mean of 5 draws. `--quick`: 6 and 3 videos at a lower rate, smaller frames, short training. Features and models are kept
-under the cache folder, so a second measurement is quick.
+mean of 5 draws. `--quick`: 6 and 3 videos at a lower rate, smaller frames, short training: a check that it runs, too
+small for its figures to mean anything. Features and models are kept under the cache folder, so a second measurement
+is quick.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SNIPPETS = ["extract.crop=0", "extract.length=8", "extract.stride=4"]
 # Stream, weight decay and threshold rule were chosen by localizing the training videos, never the test people.
 CHOSEN = ["train.fusion=flow", "train.weight_decay=0.01", "localize.rule=max", "localize.thresholds=[0.3]"]
 FULL = [*SNIPPETS, *CHOSEN, "extract.short_side=64", "extract.fps=12.5", "train.steps=1000", "train.n_snippets=64"]
-QUICK = [*SNIPPETS, *CHOSEN, "extract.short_side=36", "extract.fps=5", "train.steps=300", "train.n_snippets=48"]
+QUICK = [*SNIPPETS, *CHOSEN, "extract.short_side=36", "extract.fps=3", "train.steps=300", "train.n_snippets=48"]
 DRAWS = 5
 
 
@@ -54,7 +55,8 @@ def run(quick: bool, progress: Progress) -> list[Row]:
         for i, t in enumerate(ours.tiou)
     ]
     peer = 100 * float(np.mean([r.average for r in random]))
-    return [*rows, Row("mAP, average", 100 * ours.average, "%", peer, "above random", 100 * ours.average > peer)]
+    goal, met = ("", None) if quick else ("above random", 100 * ours.average > peer)
+    return [*rows, Row("mAP, average", 100 * ours.average, "%", peer, goal, met)]
 
 
 def _random(report: RunReport, truth: Truth, settings: Settings, seed: int) -> Evaluation:
