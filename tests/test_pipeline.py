@@ -53,7 +53,7 @@ def test_a_run_leaves_shards_model_detections_and_evaluation(world: World) -> No
     assert read_results(report.detections).by_video.keys() == report.extraction.shards.keys()
 
 
-def test_a_second_run_makes_nothing_and_loads_neither_torch_nor_opencvs_solver(world: World) -> None:
+def test_a_second_run_makes_nothing_and_loads_neither_torch_nor_a_decoder(world: World) -> None:
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
         "from pathlib import Path; from small import settings; import tal; from tal.cache import Cache\n"
@@ -72,7 +72,7 @@ def test_a_second_run_makes_nothing_and_loads_neither_torch_nor_opencvs_solver(w
 def test_a_changed_threshold_reaches_only_localization_and_evaluation(world: World) -> None:
     report = chain(world, "localize.nms=0.123")
     assert not report.extraction.made
-    assert report.kept == {"train": True, "localize": False, "evaluate": False} or report.kept["evaluate"]
+    assert report.kept["train"] and not report.kept["localize"]
     before = {e.key for e in Cache(world.cache).entries("activate")}
     chain(world, "localize.nms=0.124")
     assert {e.key for e in Cache(world.cache).entries("activate")} == before
@@ -96,7 +96,7 @@ def test_shards_say_how_they_were_made(world: World) -> None:
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "settings"])
 def test_a_shard_that_does_not_fit_is_made_again_bit_for_bit(world: World, tmp_path: Path, damage: str) -> None:
-    video = next(world.data.videos.glob("test_*"))
+    video = world.data.videos / "test_0004.mp4"
     folder = tmp_path / "features"
     folder.mkdir()
     name = f"{video.stem}.safetensors"
@@ -111,14 +111,7 @@ def test_a_shard_that_does_not_fit_is_made_again_bit_for_bit(world: World, tmp_p
     first = sorted(world.data.videos.iterdir())[:2]  # the calibration videos, so that weights are the same
     report = tal.extract([video, *first], folder, settings(), cache=Cache(world.cache))
     assert video.stem in report.made
-    if video not in first:
-        assert (folder / name).read_bytes() == whole or _close(folder / name, world, name)
-
-
-def _close(path: Path, world: World, name: str) -> bool:
-    """Whether features agree to rounding: batches of other snippets may be summed in another order."""
-    mine, theirs = shards.read(path), shards.read(world.folder / "out" / "features" / name)
-    return all(np.allclose(mine.streams[s], theirs.streams[s], rtol=1e-4, atol=1e-5) for s in mine.streams)
+    assert (folder / name).read_bytes() == whole
 
 
 def test_one_video_gets_the_same_detections_alone_as_among_others(world: World) -> None:
