@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from cli import stages, tools
+from cli import probe, stages, tools
+from cli.text import printable
 
 INTERRUPTED = 130
 app = typer.Typer(
@@ -26,7 +27,7 @@ app = typer.Typer(
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(stages.extract, stages.train, stages.localize, stages.evaluate, stages.run),
-    *(tools.demo, tools.doctor, tools.bench),
+    *(probe.probe, tools.demo, tools.doctor, tools.bench),
 )
 for command in COMMANDS:
     app.command()(command)
@@ -69,8 +70,8 @@ def main() -> None:
 
 def _show(error: Exception) -> None:
     for name, reason in getattr(error, "failures", {}).items():
-        print(f"  {name}: {reason}", file=sys.stderr)
-    print(f"tal: {error}", file=sys.stderr)
+        print(f"  {printable(name)}: {printable(reason)}", file=sys.stderr)
+    print(f"tal: {printable(str(error))}", file=sys.stderr)
 
 
 if __name__ == "__main__":

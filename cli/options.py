@@ -19,8 +19,8 @@ Force = Annotated[bool, typer.Option("--force", help="Make everything anew, even
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and problems.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Workers = Annotated[int | None, typer.Option(help="Threads for optical flow; default: all cores.")]
-Decoder = Annotated[str | None, typer.Option(help="auto, pyav or decord.")]
-Flow = Annotated[str | None, typer.Option(help="auto, opencv or opencv-cuda.")]
+Decoder = Annotated[str | None, typer.Option(help="auto, pyav, nvdec, decord or opencv.")]
+Flow = Annotated[str | None, typer.Option(help="auto, native, opencv or opencv-cuda.")]
 Weights = Annotated[
     str | None,
     typer.Option(help="I3D weights: default (fetched once), a file, a folder, rgb=FILE,flow=FILE, or random:SEED."),

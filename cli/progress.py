@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cli.text import printable
 from tal.progress import Progress, Silent, Task
 
 PLAIN_EVERY_S = 10.0
@@ -31,14 +32,14 @@ def _bars() -> Any:
     from rich.progress import Progress as Bars
 
     return Bars(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TextColumn("{task.fields[unit]}  {task.fields[rate]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
         console=Console(stderr=True),
         transient=True,
     )
@@ -47,7 +48,7 @@ def _bars() -> Any:
 class _Quiet(Silent):
     def say(self, text: str) -> None:
         """Still tell what the user must know."""
-        print(text, file=sys.stderr)
+        print(printable(text), file=sys.stderr)
 
 
 class _Bar:
@@ -57,7 +58,7 @@ class _Bar:
     def advance(self, amount: float = 1, note: str = "") -> None:
         self._done += amount
         rate = f"{self._done / max(1e-3, time.monotonic() - self._start):.1f}/s"
-        self._bars.update(self._task, advance=amount, rate=rate, **({"note": note} if note else {}))
+        self._bars.update(self._task, advance=amount, rate=rate, **({"note": printable(note)} if note else {}))
 
 
 class _OnTerminal:
@@ -66,14 +67,14 @@ class _OnTerminal:
 
     @contextmanager
     def task(self, title: str, total: float | None, unit: str) -> Iterator[Task]:
-        task = self._bars.add_task(title, total=total, unit=unit, rate="", note="")
+        task = self._bars.add_task(printable(title), total=total, unit=unit, rate="", note="")
         try:
             yield _Bar(self._bars, task)
         finally:
             self._bars.remove_task(task)
 
     def say(self, text: str) -> None:
-        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class _PlainTask:
@@ -95,7 +96,8 @@ class _PlainTask:
         if self._total:
             of = f"/{self._total:g}"
             left = f", {(self._total - self._done) / rate:.0f} s left" if rate else ""
-        return f"{self._title}: {self._done:g}{of} {self._unit}, {rate:.1f}/s{left}" + (f" ({note})" if note else "")
+        done = f"{self._done:g}{of} {self._unit}, {rate:.1f}/s{left}"
+        return f"{printable(self._title)}: {done}" + (f" ({printable(note)})" if note else "")
 
 
 class _Plain(_Quiet):

@@ -25,7 +25,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     for row in rows:
         drawn.add_row(*(str(cell) for cell in row))
     width = None if sys.stdout.isatty() else 160
-    Console(width=width, markup=False, highlight=False).print(drawn)
+    Console(width=width, markup=False, highlight=False, emoji=False).print(drawn)
 
 
 def extraction(report: ExtractReport, out: Path) -> None:

@@ -109,7 +109,7 @@ class Extractor:
         Raises:
             VideoError: If the video cannot be decoded.
         """
-        opened = open_video(path, self._settings.fps, self._settings.short_side, self._settings.decoder)
+        opened = opened_video(path, self._settings)
         vectors: dict[str, list[FloatArray]] = {stream: [] for stream in self._settings.streams}
         motion: list[FloatArray] = []
         for batch in batched(snippets(opened, self._settings, self._flow), self._runtime.batch):
@@ -137,11 +137,19 @@ class Extractor:
         )
 
 
+def opened_video(path: Path, settings: ExtractSettings) -> ResampledVideo:
+    """Open a video, to be read as the settings say."""
+    return open_video(path, settings.fps, settings.short_side, settings.decoder, settings.max_gap_s)
+
+
 def open_flow(settings: ExtractSettings, runtime: RuntimeSettings) -> FlowBackend | None:
     """Return the flow engine, or None where the flow stream is off."""
     if "flow" not in settings.streams:
         return None
-    return flow_engines.load(settings.flow.backend, runtime.workers)
+    from tal.devices import pick_device
+
+    device = str(pick_device(runtime.device))
+    return flow_engines.load(settings.flow.backend, runtime.workers, device, settings.flow.quality)
 
 
 def snippets(
@@ -235,6 +243,6 @@ def batched(items: Iterator[Frames], size: int) -> Iterator[list[Frames]]:
 
 def sample_clips(path: Path, settings: ExtractSettings, engine: FlowBackend | None, n: int) -> list[Frames]:
     """Return the first `n` snippets of a video, to calibrate random weights on."""
-    opened = open_video(path, settings.fps, settings.short_side, settings.decoder)
+    opened = opened_video(path, settings)
     with closing(snippets(opened, settings, engine)) as some:
         return list(islice(some, n))

@@ -7,42 +7,32 @@ published pipelines do.
 
 from __future__ import annotations
 
+import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 from extract import decoders
 from extract.decoders._base import Decoder, Tally, TimedFrame, VideoInfo, status
+from extract.gaps import Gap, GapWatch
+from extract.reports import DecodeReport, Survey
 from extract.resample import end_s, resample
-from tal.errors import InputError
+from tal.errors import InputError, VideoError
 from tal.parsing import VIDEO_SUFFIXES
 from tal.types import ByteArray
 
+MAX_GAP_S = 2.0
+"""Default of ``extract.max_gap_s``."""
 
-@dataclass(frozen=True, slots=True)
-class DecodeReport:
-    """What became of one video's frames.
-
-    Attributes:
-        n_claimed: Frames the file claims to hold; None where it does not say.
-        n_decoded: Frames that were decoded.
-        n_bad_packets: Packets that could not be read or decoded.
-        n_frames: Frames given out, at the constant rate.
-        end_s: Presentation time at which the last frame ends, seconds.
-    """
-
-    n_claimed: int | None
-    n_decoded: int
-    n_bad_packets: int
-    n_frames: int
-    end_s: float
+FASTEST = 240
+"""Higher frame rates are a container's clock (Flash counts 1000 ticks a second), not a rate."""
 
 
 def video_name(path: Path) -> str:
-    """Return the name under which a video's features and detections are kept."""
-    return path.stem
+    """Return the name under which a video's features and detections are kept; bytes that are no UTF-8 are escaped."""
+    return os.fsencode(path.stem).decode("utf-8", "backslashreplace")
 
 
 def find_videos(paths: Sequence[Path]) -> list[Path]:
@@ -51,7 +41,7 @@ def find_videos(paths: Sequence[Path]) -> list[Path]:
     Raises:
         InputError: If a path is missing, a folder holds no video, or two videos have one name.
     """
-    found = {video.resolve(): video for path in paths for video in _videos_at(path)}
+    found = {os.path.realpath(video): video for path in paths for video in videos_at(path)}
     videos = sorted(found.values(), key=lambda video: (video.name, str(video)))
     by_name: dict[str, Path] = {}
     for video in videos:
@@ -61,8 +51,17 @@ def find_videos(paths: Sequence[Path]) -> list[Path]:
     return videos
 
 
-def open_video(path: Path, fps: Fraction, short_side: int, decoder: str = "auto") -> ResampledVideo:
+def open_video(
+    path: Path, fps: Fraction, short_side: int, decoder: str = "auto", max_gap_s: float = MAX_GAP_S
+) -> ResampledVideo:
     """Open a video, to be read at `fps` frames per second with its shorter side scaled to `short_side` px.
+
+    Args:
+        path: The video.
+        fps: Frames per second.
+        short_side: Length of the shorter side, px.
+        decoder: Name of a decoder, or ``auto``.
+        max_gap_s: Where pictures are missing for longer, reading fails, seconds.
 
     Raises:
         ConfigError: If there is no such decoder.
@@ -70,7 +69,48 @@ def open_video(path: Path, fps: Fraction, short_side: int, decoder: str = "auto"
         InputError: If the file is not there or may not be read.
         VideoError: If not one frame of it can be decoded.
     """
-    return ResampledVideo(decoders.load(decoder), path, fps, short_side)
+    return ResampledVideo(decoders.load(decoder), path, fps, short_side, max_gap_s)
+
+
+def survey(
+    path: Path,
+    decoder: str = "auto",
+    max_frames: int = 0,
+    max_gap_s: float = MAX_GAP_S,
+    on_frame: Callable[[], None] = lambda: None,
+) -> Survey:
+    """Read a video without converting its pixels, at most `max_frames` of it (0: all); call `on_frame` at each.
+
+    Raises:
+        ConfigError: If there is no such decoder.
+        BackendError: If the decoder cannot be used here.
+        InputError: If the file is not there or may not be read.
+        VideoError: If not one frame of it can be decoded, or pictures are missing for longer than `max_gap_s`.
+    """
+    backend, tally = decoders.load(decoder), Tally()
+    info = backend.probe(path)
+    watch, frames = _watch(info, max_gap_s), backend.frames(path, tally)
+    first_s = last_s = None
+    n_read = 0
+    passing = watch.passing(frames, tally)
+    for frame in islice(passing, max_frames or None):
+        n_read += 1
+        last_s = frame.time_s
+        first_s = last_s if first_s is None else first_s
+        on_frame()
+    end_s = watch.end_s
+    span_s = last_s - first_s if last_s is not None and first_s is not None else Fraction(0)
+    return Survey(
+        info,
+        next(passing, None) is None,
+        n_read,
+        tally.n_bad_packets,
+        watch.n_damaged,
+        _seconds(watch.gaps),
+        float(end_s),
+        (n_read - 1) / float(span_s) if span_s else None,
+        watch.variable,
+    )
 
 
 class ResampledVideo:
@@ -85,12 +125,16 @@ class ResampledVideo:
         fps: Frames per second.
     """
 
-    def __init__(self, decoder: Decoder, path: Path, fps: Fraction, short_side: int) -> None:
+    def __init__(
+        self, decoder: Decoder, path: Path, fps: Fraction, short_side: int, max_gap_s: float = MAX_GAP_S
+    ) -> None:
+        self._seen = _identity(path)
         self.info: VideoInfo = decoder.probe(path)
         self.decoder = decoder.name
         self.fps = fps
         self._backend = decoder
         self._short_side = short_side
+        self._max_gap_s = max_gap_s
         self._offset: int | None = None
         self._report: DecodeReport | None = None
         self._end_s = Fraction(0)
@@ -111,10 +155,11 @@ class ResampledVideo:
 
     def __iter__(self) -> Iterator[ByteArray]:
         self._offset = self._report = None
-        tally, n_frames = Tally(), 0
+        tally, watch, n_frames = Tally(), _watch(self.info, self._max_gap_s), 0
         shown: TimedFrame | None = None
         picture: ByteArray | None = None
-        for slot, frame in resample(self._watched(self._backend.frames(self.info.path, tally)), self.fps):
+        passing = watch.passing(self._backend.frames(self.info.path, tally), tally)
+        for slot, frame in resample(self._ending(passing), self.fps):
             if self._offset is None:
                 self._offset = slot
             if picture is None or frame is not shown:
@@ -122,10 +167,18 @@ class ResampledVideo:
                 shown = frame
             n_frames += 1
             yield picture
-        counts = (self.info.n_frames, tally.n_decoded, tally.n_bad_packets, n_frames)
-        self._report = DecodeReport(*counts, float(self._end_s))
+        self._check_unchanged()
+        self._report = DecodeReport(
+            self.info.n_frames,
+            tally.n_decoded,
+            tally.n_bad_packets,
+            watch.n_damaged,
+            _seconds(watch.gaps),
+            n_frames,
+            float(self._end_s),
+        )
 
-    def _watched(self, frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
+    def _ending(self, frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
         """Pass frames on, remembering when the last one ends."""
         previous_s: Fraction | None = None
         for frame in frames:
@@ -133,12 +186,36 @@ class ResampledVideo:
             previous_s = frame.time_s
             yield frame
 
+    def _check_unchanged(self) -> None:
+        if _identity(self.info.path) != self._seen:
+            raise VideoError(f"{self.info.path}: changed while it was read; run again when nothing writes to it")
 
-def _videos_at(path: Path) -> list[Path]:
+
+def _watch(info: VideoInfo, max_gap_s: float) -> GapWatch:
+    rate = next((fps for fps in (info.fps, info.fps_nominal) if fps and fps <= FASTEST), Fraction(25))
+    return GapWatch(info.path, 1 / rate, Fraction(max_gap_s))
+
+
+def _seconds(gaps: Sequence[Gap]) -> tuple[tuple[float, float], ...]:
+    return tuple((float(start_s), float(end_s)) for start_s, end_s in gaps)
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    """Return what changes when a file is written to or replaced."""
+    found = status(path)
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def videos_at(path: Path) -> list[Path]:
+    """Return a file as it is, or the videos in a folder, sorted; links that lead nowhere are among them.
+
+    Raises:
+        InputError: If there is nothing, or a folder holds no video.
+    """
     if not stat.S_ISDIR(status(path).st_mode):
         return [path]
-    inside = (file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file())
-    videos = [file for file in inside if not file.name.startswith(".")]
+    inside = (file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES and not file.is_dir())
+    videos = sorted(file for file in inside if not file.name.startswith("."))
     if not videos:
         raise InputError(f"{path}: no video in this folder; looked for {' '.join(VIDEO_SUFFIXES)}")
     return videos

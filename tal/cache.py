@@ -130,7 +130,7 @@ class Cache:
     def sha256(self, path: Path) -> str:
         """Return a file's SHA-256, remembered by (path, size, modification time)."""
         stat = path.stat()
-        identity = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+        identity = (os.fsencode(path.resolve()), stat.st_size, stat.st_mtime_ns)
         try:
             with closing(self._memo()) as memo:
                 row = memo.execute(

@@ -38,10 +38,12 @@ class FlowSettings(Section):
 
     Attributes:
         backend: An engine of `extract.flow`, or ``auto`` for the best that this machine has.
+        quality: How many iterations: ``exact`` all, ``default``, or ``fast``; errors in px are in the documentation.
         preset: A convention of `extract.flow.presets` for turning px per frame into network input.
     """
 
     backend: str = "auto"
+    quality: Literal["exact", "default", "fast"] = "default"
     preset: str = "i3d"
 
 
@@ -61,6 +63,8 @@ class ExtractSettings(Section):
         flow: Optical flow.
         weights: ``default`` (Kinetics-400, fetched once), a file or folder, or ``random:SEED``.
         calibration_videos: How many of the first videos set the BatchNorm statistics of random weights.
+        max_gap_s: Where pictures are missing, the last good one is held for at most so long; a video with a longer gap
+            fails, seconds. Never changes a shard.
     """
 
     fps: Rate = Fraction(25)
@@ -74,6 +78,7 @@ class ExtractSettings(Section):
     flow: FlowSettings = FlowSettings()
     weights: str = "default"
     calibration_videos: int = Field(4, ge=1, le=64)
+    max_gap_s: float = Field(2.0, ge=0)
 
     @model_validator(mode="after")
     def _crop_fits(self) -> ExtractSettings:

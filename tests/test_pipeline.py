@@ -16,6 +16,7 @@ import pytest
 from small import SETS, Done, World, settings
 
 import tal
+from extract import decoders, flow
 from tal import shards
 from tal.cache import Cache
 from tal.errors import ConfigError, InputError, TalError
@@ -88,7 +89,8 @@ def test_shards_say_how_they_were_made(world: World) -> None:
     about = features.provenance
     assert features.streams["rgb"].shape == features.streams["flow"].shape == (features.grid.n_snippets, 1024)
     assert features.motion is not None and (features.motion >= 0).all()
-    assert (about["settings"]["decoder"], about["settings"]["flow"]) == ("pyav", {"backend": "opencv", "preset": "i3d"})
+    assert about["settings"]["decoder"] == decoders.choose("auto")
+    assert about["settings"]["flow"] == {"backend": flow.choose("auto"), "preset": "i3d", "quality": "default"}
     assert about["weights_spec"] == "random:0" and "random weights" in about["weights_note"]
     assert len(about["weights"]["rgb"]) == 64 and len(about["video"]["sha256"]) == 64
     assert about["video"]["decode"]["n_bad_packets"] == 0

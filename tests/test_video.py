@@ -15,10 +15,18 @@ import pytest
 
 from extract.decoders._base import Tally, TimedFrame, VideoInfo
 from extract.prefetch import prefetch
-from extract.video import DecodeReport, ResampledVideo, find_videos, open_video, video_name
+from extract.reports import DecodeReport
+from extract.video import ResampledVideo, find_videos, open_video, video_name
 from tal.errors import ConfigError, InputError, VideoError
 
 PAL = Fraction(25)
+
+
+def fake_info(path: Path, width: int = 80, height: int = 60) -> VideoInfo:
+    tick = Fraction(1, 25)
+    return VideoInfo(
+        path, "fake", "none", width, height, 0, False, "rgb24", "", "", None, None, tick, Fraction(0), None, None
+    )
 
 
 @dataclass
@@ -33,7 +41,7 @@ class FakeDecoder:
 
     def probe(self, path: Path) -> VideoInfo:
         width, height = self.sizes[0]
-        return VideoInfo(path, "fake", "none", width, height, 0, None, Fraction(1, 25), Fraction(0), None, None)
+        return fake_info(path, width, height)
 
     def frames(self, path: Path, tally: Tally | None = None) -> Iterator[TimedFrame]:
         for index, time_s in enumerate(self.times_s):
@@ -53,7 +61,10 @@ def test_a_video_at_its_own_rate_comes_whole(tmp_path: Path) -> None:
     assert [clips.index_of(rgb) for rgb in frames] == list(range(40))
     assert {(rgb.shape, rgb.dtype.name) for rgb in frames} == {((120, 160, 3), "uint8")}
     assert (video.decoder, video.fps, video.offset) == ("pyav", PAL, 0)
-    assert video.report == DecodeReport(n_claimed=40, n_decoded=40, n_bad_packets=0, n_frames=40, end_s=1.6)
+    assert video.report == DecodeReport(
+        n_claimed=40, n_decoded=40, n_bad_packets=0, n_damaged=0, gaps=(), n_frames=40, end_s=1.6
+    )
+    assert video.report.remark() == ""
 
 
 def test_rates_are_changed_by_timestamps(tmp_path: Path) -> None:
@@ -73,6 +84,7 @@ def test_variable_rate(tmp_path: Path) -> None:
 
 def test_the_offset_is_the_first_frames_slot(tmp_path: Path) -> None:
     path = tmp_path / "late.mp4"
+    path.touch()
     video = ResampledVideo(FakeDecoder([Fraction(2) + i / PAL for i in range(3)]), path, PAL, 60)
     with pytest.raises(ValueError, match=r"^the offset is known once the first frame has been read$"):
         _ = video.offset

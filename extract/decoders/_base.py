@@ -7,6 +7,7 @@ when asked for.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -20,6 +21,10 @@ from tal.errors import InputError, VideoError
 from tal.types import ByteArray
 
 _LFS = b"version https://git-lfs"
+MIN_SIDE = 8
+"""Shorter sides hold nothing to see, px."""
+MAX_SIDE = 8192
+"""Longer sides are refused (8K is 7680 px): one picture would take over 200 MB."""
 _MP4_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp"}
 
 
@@ -34,7 +39,12 @@ class VideoInfo:
         width: Width as shown (after rotation), px.
         height: Height as shown, px.
         rotation: By how much the stored picture is turned to be shown: 0, 90, 180 or 270 degrees, clockwise.
+        mirrored: Whether it is mirrored left to right after that.
+        pixel_format: FFmpeg's name of the stored pixels, such as yuv420p10le.
+        colour: Matrix of the stored pixels, such as bt709; empty where the file does not say.
+        colour_range: ``limited``, ``full``, or empty where the file does not say.
         fps: Average frames per second, as claimed.
+        fps_nominal: The rate that all timestamps fit, as FFmpeg guesses it.
         time_base: Unit of the stream's timestamps, seconds.
         start_s: When the first frame is due.
         duration_s: When the video stream ends, as claimed.
@@ -47,7 +57,12 @@ class VideoInfo:
     width: int
     height: int
     rotation: int
+    mirrored: bool
+    pixel_format: str
+    colour: str
+    colour_range: str
     fps: Fraction | None
+    fps_nominal: Fraction | None
     time_base: Fraction
     start_s: Fraction
     duration_s: Fraction | None
@@ -62,19 +77,30 @@ class TimedFrame:
         time_s: When it is shown.
         duration_s: For how long; None where the file does not say.
         rgb: Converts to uint8 (H, W, 3); each call converts again.
+        after_loss: Whether data between the frame before and this one could not be read or decoded.
+        damaged: Whether parts of the picture are the decoder's guess.
     """
 
     time_s: Fraction
     duration_s: Fraction | None
     rgb: Callable[[], ByteArray]
+    after_loss: bool = False
+    damaged: bool = False
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a decoder counts while its frames are read."""
+    """What a decoder counts while its frames are read.
+
+    Attributes:
+        n_decoded: Frames given out.
+        n_bad_packets: Packets that could not be read or decoded.
+        missing_s: Time that the file claims behind its last frame and does not hold, seconds; known at the end.
+    """
 
     n_decoded: int = 0
     n_bad_packets: int = 0
+    missing_s: Fraction = Fraction(0)
 
 
 class Decoder(Protocol):
@@ -115,6 +141,8 @@ def status(path: Path) -> os.stat_result:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{path}: no such file or folder; check the path") from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError(f"{path}: a symbolic link that leads back to itself; name the video") from error
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
 
 
@@ -133,6 +161,19 @@ def check_file(path: Path) -> None:
         raise VideoError(f"{path}: empty file (0 bytes); copy or download it again")
     if head.startswith(_LFS):
         raise VideoError(f"{path}: a Git LFS pointer, not the video itself; run 'git lfs pull'")
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Refuse pictures that are none, or too large to work on.
+
+    Raises:
+        VideoError: If a side is shorter than `MIN_SIDE` or longer than `MAX_SIDE`.
+    """
+    if min(width, height) < MIN_SIDE or max(width, height) > MAX_SIDE:
+        raise VideoError(
+            f"{path}: its pictures are {width}x{height} px; sides of {MIN_SIDE} to {MAX_SIDE} px can be read, "
+            "check the file or scale it"
+        )
 
 
 def unreadable(path: Path, detail: str) -> VideoError:

@@ -1,27 +1,34 @@
 """decord 0.6, for comparison with features that were made with it.
 
-It decodes the whole file ahead of the reader (about 1.4 GB of memory for 20 s of 720p), refuses damaged files and most
-MPEG-TS, and without saying so repeats or misplaces frames of some MPEG program streams and files with edit lists. The
-header is read through PyAV, since decord does not tell codec, start time or rotation.
+It decodes the whole file ahead of the reader (about 1.4 GB of memory for 20 s of 720p) and refuses damaged files. By
+itself it begins MPEG transport streams at the second group of pictures, repeats the last picture for every frame that
+an edit list cuts off, turns mirrored pictures instead, and never says which frame it gives. Here PyAV decodes beside it
+(`extract.decoders._beside`), and what it would misread is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from extract.decoders import pyav
 from extract.decoders._base import Tally, TimedFrame, VideoInfo, missing_package
-from extract.decoders._clock import Clock, Stamps
-from tal.errors import VideoError
+from extract.decoders._beside import Library, beside, check_readable, refused
+from tal.types import ByteArray
 
+PRIORITY = 0
+MIRRORED = "mirrored"
+MISREADS: Mapping[str, str] = {
+    "mpegts": "loses the first pictures of MPEG transport streams",
+    "mpeg": "misplaces pictures of MPEG program streams",
+    MIRRORED: "turns mirrored pictures instead",
+}
 BATCH = 8
 """Frames fetched at once."""
-LATEST_S = 1e9
-"""A frame without timestamp comes as about -3e17."""
 
 
 def missing() -> str | None:
@@ -40,46 +47,36 @@ class Backend:
         decord.logging.set_level(decord.logging.QUIET)
 
     def probe(self, path: Path) -> VideoInfo:
-        """Return what the file says about its video."""
+        """Return what the file says about its video; decord tells neither codec, start time nor rotation."""
         return pyav.Backend().probe(path)
 
     def frames(self, path: Path, tally: Tally | None = None) -> Iterator[TimedFrame]:
-        """Yield the frames in presentation order; a damaged file is refused where the damage begins."""
-        tally = tally or Tally()
+        """Yield the frames in presentation order.
+
+        Raises:
+            VideoError: If decord cannot decode the file, which damage is enough for, or misreads it.
+        """
         info = self.probe(path)
-        reader = _open(path)
-        clock = Clock(1 / (info.fps or Fraction(25)), info.duration_s)
-        stamps = _stamps(path, reader, info)
-        for first in range(0, len(stamps), BATCH):
-            pictures = _pictures(path, reader, range(first, min(first + BATCH, len(stamps))))
-            for i, picture in enumerate(pictures):
-                time_s, duration_s = clock.read(*stamps[first + i])
-                tally.n_decoded += 1
-                yield TimedFrame(time_s, duration_s, picture.copy)
+        check_readable(self.name, path, MISREADS, _traits(info))
+        yield from beside(Library(self.name, path, _pictures(path), np.copy), tally or Tally())
 
 
-def _open(path: Path) -> Any:
+def _traits(info: VideoInfo) -> Iterator[str]:
+    yield info.container
+    if info.mirrored:
+        yield MIRRORED
+
+
+def _pictures(path: Path) -> Iterator[ByteArray]:
+    """Yield RGB pictures; behind the last one decord repeats it for all that are listed and not shown."""
     import decord
 
     with _one_line_errors(path):
-        return decord.VideoReader(str(path.absolute()), num_threads=1)
-
-
-def _pictures(path: Path, reader: Any, indices: range) -> Any:
-    with _one_line_errors(path):
-        return reader.get_batch(list(indices)).asnumpy()  # (B, H, W, 3)
-
-
-def _stamps(path: Path, reader: Any, info: VideoInfo) -> list[Stamps]:
-    """Return what the clock reads, per frame, from decord's float32 seconds after the stream's start."""
-    with _one_line_errors(path):
-        spans = reader.get_frame_timestamp(list(range(len(reader))))
-    if not (abs(spans) < LATEST_S).all():  # it sorts by time, so one that is missing puts all in disorder
-        return [(None, None, None)] * len(spans)
-    ticks = [[round(Fraction(float(value)) / info.time_base) for value in span] for span in spans]
-    # What an edit list cuts off at the start is listed, but never decoded: pictures begin with the first kept one.
-    kept = [(start, max(end - start, 0)) for start, end in ticks if start >= 0]
-    return [(info.start_s + start * info.time_base, None, length * info.time_base) for start, length in kept]
+        reader: Any = decord.VideoReader(str(path.absolute()), num_threads=1)
+    for first in range(0, len(reader), BATCH):
+        with _one_line_errors(path):
+            pictures = reader.get_batch(list(range(first, min(first + BATCH, len(reader))))).asnumpy()  # (B, H, W, 3)
+        yield from pictures
 
 
 @contextmanager
@@ -89,4 +86,4 @@ def _one_line_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (DECORDError, RuntimeError) as error:
-        raise VideoError(f"{path}: decord cannot decode it; use the decoder 'pyav'") from error
+        raise refused("decord", path, "cannot decode it") from error

@@ -1,37 +1,45 @@
 """PyAV (FFmpeg's libraries), the default: streams any format in bounded memory and goes on behind damage.
 
-Each packet is decoded on its own, so that a damaged one costs its own frames only. Decoding runs on one thread: with
-several, what FFmpeg paints into damaged areas depends on their number and timing, and features would differ from run
-to run.
+Each packet is decoded on its own, so that a damaged one costs its own frames only. Frames are decoded on several
+threads up to the first sign of damage. From there what FFmpeg paints into damaged areas would depend on the number and
+timing of the threads, so the file is then read again on one thread, and results never depend on threads: frames are
+given out so late that no damage can show up in those that were.
 """
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from extract.decoders._base import (
     Tally,
     TimedFrame,
     VideoInfo,
     check_file,
+    check_size,
     missing_package,
     undecodable,
     unreadable,
 )
 from extract.decoders._clock import Clock, Stamps
+from extract.decoders._packets import MICROSECOND, Decoded, Reader
+from extract.decoders._picture import COLOURS, RANGES, Converter, orientation
 from tal.errors import VideoError
 from tal.types import ByteArray
 
-MICROSECOND = Fraction(1, 1_000_000)
-MAX_READ_FAILURES = 100
-"""Failed reads in a row after which the rest of a container is given up."""
+PRIORITY = 10
+MAX_THREADS = 8
+LOOK_AHEAD = 16
+"""Frames held back while several threads decode: H.264 and HEVC reorder no more (H.264 A.3.1, HEVC A.4.2)."""
+OPTIONS = {"max_pixels": str(8192 * 8192)}
+"""Refuses larger pictures in mid-stream before memory is taken for them."""
 
 
 def missing() -> str | None:
@@ -40,47 +48,101 @@ def missing() -> str | None:
 
 
 class Backend:
-    """Decode with PyAV."""
+    """Decode with PyAV.
+
+    Args:
+        threads: Threads to decode on; 0 for all cores, up to `MAX_THREADS`. Never changes a result.
+        hwaccel: A PyAV ``HWAccel`` that decodes up to the first sign of damage, or None.
+    """
 
     name = "pyav"
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 0, hwaccel: Any = None) -> None:
         import av  # noqa: F401 - fails here, not at the first video, where the library does not load
+
+        self._threads = threads or min(os.cpu_count() or 1, MAX_THREADS)
+        self._hwaccel = hwaccel
 
     def probe(self, path: Path) -> VideoInfo:
         """Return what the file says about its video; decodes up to the first good frame."""
         tally = Tally()
         with _opened(path) as (container, stream):
-            frame = next(_decoded(container, stream, tally), None)
-            if frame is None:
+            first = next(Reader(container, stream, tally).frames(), None)
+            if first is None:
                 raise undecodable(path, stream.codec_context.name, tally)
-            return _info(path, container, stream, frame)
+            return _info(path, container, stream, first.frame)
 
     def frames(self, path: Path, tally: Tally | None = None) -> Iterator[TimedFrame]:
         """Yield the frames in presentation order."""
-        tally = tally or Tally()
+        tally, n_given = tally or Tally(), 0
+        if self._threads > 1 or self._hwaccel:
+            sound = yield from self._quick(path, tally)
+            if sound is None:
+                return
+            n_given = sound
+        tally.n_decoded = tally.n_bad_packets = 0
         with _opened(path) as (container, stream):
-            zero_s, clock, convert = _zero_s(container), _clock(container, stream), _Converter(path)
-            for frame in _decoded(container, stream, tally):
-                time_s, duration_s = clock.read(*_stamps(frame, stream.time_base, zero_s))
-                yield TimedFrame(time_s, duration_s, partial(convert, frame))
+            reader = Reader(container, stream, tally)
+            yield from islice(_timed(path, reader, reader.frames()), n_given, None)
             if tally.n_decoded == 0:
                 raise undecodable(path, stream.codec_context.name, tally)
 
+    def _quick(self, path: Path, tally: Tally) -> Any:
+        """Yield frames on several threads; return None at the end, or how many were given before there was trouble."""
+        n_given = 0
+        try:
+            with _opened(path, self._threads, self._hwaccel) as (container, stream):
+                reader = Reader(container, stream, tally)
+                for frame in _timed(path, reader, _held_back(reader)):
+                    yield frame
+                    n_given += 1
+                return n_given if reader.troubled or tally.n_decoded == 0 else None
+        except VideoError:
+            if self._hwaccel is None:
+                raise
+            return n_given  # hardware that is busy or full is no fault of the video
+
+
+def _held_back(reader: Reader) -> Iterator[Decoded]:
+    """Yield frames once `LOOK_AHEAD` more are decoded; stop at the first sign of damage."""
+    ahead: deque[Decoded] = deque()
+    for decoded in reader.frames():
+        if reader.troubled:
+            return
+        ahead.append(decoded)
+        if len(ahead) > LOOK_AHEAD:
+            yield ahead.popleft()
+    if not reader.troubled:
+        yield from ahead
+
+
+def _timed(path: Path, reader: Reader, frames: Iterator[Decoded]) -> Iterator[TimedFrame]:
+    """Give frames their times, and pixels on demand."""
+    container, stream = reader.container, reader.stream
+    zero_s, clock, convert = _zero_s(container), _clock(container, stream), Converter(path)
+    for decoded in frames:
+        frame = decoded.frame
+        time_s, duration_s = clock.read(*_stamps(frame, stream.time_base, zero_s))
+        rgb: partial[ByteArray] = partial(convert, frame)
+        yield TimedFrame(time_s, duration_s, rgb, decoded.after_loss, frame.is_corrupt)
+
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+def _opened(path: Path, threads: int = 1, hwaccel: Any = None) -> Iterator[tuple[Any, Any]]:
     """Open a file and its best video stream."""
     import av
 
     check_file(path)
     try:
         # An absolute path is never taken for a URL ('concat:a.mp4'), and FFmpeg lets what it names name only files.
-        container = av.open(str(path.absolute()), metadata_errors="ignore")
+        container = av.open(str(path.absolute()), metadata_errors="ignore", hwaccel=hwaccel)
     except av.error.FFmpegError as error:
         raise unreadable(path, error.strerror or "no known format") from error
     with container:
-        yield container, _video_stream(path, container)
+        stream = _video_stream(path, container)
+        stream.codec_context.options = OPTIONS
+        stream.thread_type, stream.codec_context.thread_count = ("FRAME", threads) if threads > 1 else ("NONE", 1)
+        yield container, stream
 
 
 def _video_stream(path: Path, container: Any) -> Any:
@@ -92,86 +154,32 @@ def _video_stream(path: Path, container: Any) -> Any:
         raise VideoError(f"{path}: no video stream in it (only {kinds}); name a file with pictures")
     if stream.codec_context is None:
         raise VideoError(f"{path}: its video codec is not supported; convert it, for instance to H.264")
-    stream.thread_type = "NONE"
+    check_size(path, stream.codec_context.width, stream.codec_context.height)
     return stream
 
 
-def _decoded(container: Any, stream: Any, tally: Tally) -> Iterator[Any]:
-    """Yield decoded frames; a packet that fails is counted and passed over."""
-    import av
-
-    for packet in _packets(container, stream, tally):
-        try:
-            # None drains the decoder; an empty packet would do so in mid-stream and end it.
-            frames = stream.codec_context.decode(packet)
-        except av.error.FFmpegError:
-            tally.n_bad_packets += packet is not None
-            continue
-        for frame in frames:
-            tally.n_decoded += 1
-            yield frame
-
-
-def _packets(container: Any, stream: Any, tally: Tally) -> Iterator[Any]:
-    """Yield the stream's packets that hold data, then None; reading goes on behind damage."""
-    import av
-
-    failures = 0
-    while failures < MAX_READ_FAILURES:
-        try:
-            for packet in container.demux(stream):
-                failures = 0
-                if packet.size:
-                    yield packet
-            break
-        except av.error.FFmpegError:
-            failures += 1
-            tally.n_bad_packets += 1
-    yield None
-
-
-class _Converter:
-    """Turns frames into pixels with one reused scaler."""
-
-    def __init__(self, path: Path) -> None:
-        from av.video.reformatter import VideoReformatter
-
-        self._path = path
-        self._reformatter = VideoReformatter()
-
-    def __call__(self, frame: Any) -> ByteArray:
-        """Return uint8 RGB (H, W, 3), turned as the file asks."""
-        import av
-
-        try:
-            rgb = self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        except (av.error.FFmpegError, ValueError) as error:
-            raise VideoError(f"{self._path}: its pixel format {frame.format.name} cannot be converted") from error
-        # The identity for unturned frames: no copy.
-        return np.ascontiguousarray(np.rot90(rgb, -_rotation(frame) // 90), dtype=np.uint8)
-
-
 def _info(path: Path, container: Any, stream: Any, frame: Any) -> VideoInfo:
-    rotation = _rotation(frame)
-    width, height = (frame.height, frame.width) if rotation % 180 else (frame.width, frame.height)
+    check_size(path, frame.width, frame.height)
+    shown = orientation(frame)
+    width, height = (frame.height, frame.width) if shown.quarters % 2 else (frame.width, frame.height)
     return VideoInfo(
         path=path,
         container=container.format.name,
-        codec=stream.codec_context.name,
+        codec=stream.codec_context.codec.canonical_name,
         width=width,
         height=height,
-        rotation=rotation,
+        rotation=90 * shown.quarters,
+        mirrored=shown.mirrored,
+        pixel_format=frame.format.name,
+        colour=COLOURS.get(frame.colorspace, ""),
+        colour_range=RANGES.get(frame.color_range, ""),
         fps=stream.average_rate or None,
+        fps_nominal=stream.guessed_rate or None,
         time_base=stream.time_base,
         start_s=_start_s(container, stream),
         duration_s=_end_s(container, stream),
         n_frames=stream.frames or None,
     )
-
-
-def _rotation(frame: Any) -> int:
-    """Return the clockwise rotation in whole quarter turns; the file's matrix is counter-clockwise."""
-    return round(-float(frame.rotation) / 90) * 90 % 360
 
 
 def _zero_s(container: Any) -> Fraction:
@@ -192,7 +200,10 @@ def _start_s(container: Any, stream: Any) -> Fraction:
 def _end_s(container: Any, stream: Any) -> Fraction | None:
     if stream.duration:
         return _start_s(container, stream) + Fraction(stream.duration * stream.time_base)
-    return Fraction(container.duration * MICROSECOND) if container.duration else None
+    if not container.duration:
+        return None
+    from_zero = container.format.name in {"matroska,webm", "flv"}  # others count from their first timestamp
+    return Fraction(container.duration * MICROSECOND) - (_zero_s(container) if from_zero else 0)
 
 
 def _clock(container: Any, stream: Any) -> Clock:

@@ -57,15 +57,17 @@ def _best() -> str:
     raise BackendError(f"no flow backend can be used here: {told}")
 
 
-def load(name: str = "auto", workers: int = 0) -> FlowBackend:
+def load(name: str = "auto", workers: int = 0, device: str = "cpu", quality: str = "default") -> FlowBackend:
     """Return an engine, ready for use.
 
     Args:
         name: An engine or ``auto``.
         workers: Threads for engines that compute on the CPU; 0 for all cores. Never changes a result.
+        device: Where to compute, for engines that have the choice.
+        quality: ``exact``, ``default`` or ``fast``: how many iterations.
 
     Raises:
-        ConfigError: If there is no such engine.
+        ConfigError: If there is no such engine or quality.
         BackendError: If the engine cannot be used here.
     """
-    return _backends()[choose(name)](workers)
+    return _backends()[choose(name)](workers, device, quality)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from extract.flow._tvl1 import QUALITIES
+from tal.errors import ConfigError, suggest
 from tal.types import ByteArray, FloatArray
 
 if TYPE_CHECKING:
@@ -26,14 +28,20 @@ class FlowBackend(ABC):
         name: What settings and provenance call it.
         priority: ``auto`` takes the usable engine with the highest.
         workers: Threads for engines that compute on the CPU, at least 1.
+        device: Where to compute, for engines that have the choice: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        quality: A name of `extract.flow._tvl1.QUALITIES`.
     """
 
     name: ClassVar[str]
     priority: ClassVar[int]
 
-    def __init__(self, workers: int = 0) -> None:
+    def __init__(self, workers: int = 0, device: str = "cpu", quality: str = "default") -> None:
         if workers < 0:
             raise ValueError(f"workers is {workers}, not 0 or more")
+        if quality not in QUALITIES:
+            raise ConfigError(f"unknown flow quality '{quality}'{suggest(quality, QUALITIES)}")
+        self.device = device
+        self.quality = quality
         self.workers = workers or os.cpu_count() or 1
 
     @classmethod

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from extract.flow._base import FlowBackend
+from extract.flow._tvl1 import QUALITIES
 from tal.types import ByteArray, FloatArray
 
 REMEDY = "install opencv-contrib-python-headless as the only OpenCV package"
@@ -50,7 +51,7 @@ class Backend(FlowBackend):
         def prepare() -> None:
             # A solver has buffers, so each thread needs its own; and it uses fewer scales for ever after a small
             # frame, so each call does too.
-            own.solver = optflow.DualTVL1OpticalFlow_create()
+            own.solver = _configured(optflow.DualTVL1OpticalFlow_create(), self.quality)
 
         def solve(i: int) -> None:
             flow[i] = own.solver.calc(gray[i], gray[i + 1], None)
@@ -59,6 +60,16 @@ class Backend(FlowBackend):
             for _ in pool.map(solve, range(len(flow))):
                 pass
         return flow
+
+
+def _configured(solver: Any, quality: str) -> Any:
+    """Set the iterations; ``default`` is what OpenCV does by default, 10 x 30 with early stopping."""
+    if quality != "default":
+        parameters = QUALITIES[quality]
+        solver.setOuterIterations(parameters.n_outer)
+        solver.setInnerIterations(parameters.n_inner)
+        solver.setEpsilon(parameters.epsilon)
+    return solver
 
 
 @contextmanager

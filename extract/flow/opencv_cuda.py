@@ -21,7 +21,7 @@ _lock = threading.Lock()
 
 
 class Backend(FlowBackend):
-    """OpenCV's CUDA solver, on the current device; `workers` is not used."""
+    """OpenCV's CUDA solver, on the current device; of `workers`, `device` and `quality` none is used."""
 
     name = "opencv-cuda"
     priority = 20

@@ -9,16 +9,19 @@ from tal.pipeline.evaluating import evaluate
 from tal.pipeline.extraction import ExtractReport, extract
 from tal.pipeline.learning import Run, train
 from tal.pipeline.localizing import LocalizeBatchError, localize, model_settings
+from tal.pipeline.probing import Probed, probe
 
 __all__ = [
     "ExtractReport",
     "LocalizeBatchError",
+    "Probed",
     "Run",
     "RunReport",
     "evaluate",
     "extract",
     "localize",
     "model_settings",
+    "probe",
     "run",
     "train",
 ]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CALIBRATE = Stage("calibrate", version=1)
 CLIPS_PER_VIDEO = 4
+NOT_IN_KEY = {"weights", "calibration_videos", "max_gap_s"}
+"""Settings that do not determine features: weights are named by their digest."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Recipe:
     @property
     def key_fields(self) -> dict[str, Any]:
         """What determines the features beside the video itself."""
-        plain = self.settings.model_dump(mode="json", exclude={"weights", "calibration_videos"})
+        plain = self.settings.model_dump(mode="json", exclude=NOT_IN_KEY)
         return {"settings": plain, "weights": dict(self.sha256)}
 
     @property
@@ -82,7 +84,8 @@ def recipe_of(provenance: Mapping[str, Any], ctx: Context) -> Recipe:
         WeightsError: If the very same weights are not on this machine.
     """
     spec = str(provenance["weights_spec"])
-    s = ExtractSettings.model_validate({**provenance["settings"], "weights": spec})
+    kept = {"weights": spec, "max_gap_s": ctx.settings.extract.max_gap_s}
+    s = ExtractSettings.model_validate({**provenance["settings"], **kept})
     wanted = dict(provenance["weights"])
     if weights.parse_random(spec) is not None:
         files = _calibrated_before(wanted, ctx.cache)
@@ -149,7 +152,7 @@ def _calibrated(seed: int, s: ExtractSettings, videos: Sequence[Path], ctx: Cont
         "seed": seed,
         "videos": [ctx.cache.sha256(path) for path in first],
         "clips_per_video": CLIPS_PER_VIDEO,
-        "settings": s.model_dump(mode="json", exclude={"weights", "calibration_videos", "tail", "stride"}),
+        "settings": s.model_dump(mode="json", exclude=NOT_IN_KEY | {"tail", "stride"}),
     }
     entry = Cache(ctx.cache.root).get(CALIBRATE, fields, lambda work: _calibrate(work, seed, s, first, ctx))
     return {stream: entry.path / f"i3d_{stream}.safetensors" for stream in s.streams}

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 import tal
+from extract.decoders._base import check_file
+from extract.reports import DecodeReport
 from extract.video import find_videos, video_name
 from tal import shards
 from tal.cache import Cache, Stage
-from tal.errors import StorageError, TalError
+from tal.errors import InputError, StorageError, TalError, VideoError
 from tal.files import digest_of, storage_errors
 from tal.pipeline.context import Context, context
 from tal.pipeline.engines import Recipe, lend_extractor, recipe_for
@@ -24,7 +26,7 @@ from tal.settings import Settings
 if TYPE_CHECKING:
     from extract.features import Extractor
 
-EXTRACT = Stage("extract", version=1)
+EXTRACT = Stage("extract", version=2)
 Paths = Path | str | Sequence[Path | str]
 
 
@@ -36,6 +38,7 @@ class ExtractReport:
         shards: Video name to its shard, of all videos that succeeded.
         made: Names of the videos whose shard was made now.
         failures: Video name to the one-line reason of its failure.
+        remarks: Video name to what is missing in it, of videos read now that are damaged and were used all the same.
         n_snippets: Snippets computed now.
         seconds: Wall time.
     """
@@ -43,6 +46,7 @@ class ExtractReport:
     shards: Mapping[str, Path]
     made: tuple[str, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
+    remarks: Mapping[str, str] = field(default_factory=dict)
     n_snippets: int = 0
     seconds: float = 0.0
 
@@ -72,12 +76,28 @@ def extract(
         BackendError: If a decoder or flow engine that was asked for is not there.
     """
     ctx, found, started = context(settings, cache, progress), find_videos(as_paths(videos)), time.monotonic()
-    job = _Job(ctx, recipe_for(ctx, found), Path(out))
-    waiting = {path: key for path in found if (key := job.pending(path))}
+    unusable = _unusable(found)
+    usable = [path for path in found if video_name(path) not in unusable]
+    if not usable:
+        return ExtractReport({}, failures=unusable)
+    job = _Job(ctx, recipe_for(ctx, usable), Path(out), failures=unusable)
+    waiting = {path: key for path in usable if (key := job.pending(path))}
     if waiting:
         job.make_all(waiting)
-    done = {video_name(p): shard_path(job.folder, p) for p in found if video_name(p) not in job.failures}
-    return ExtractReport(done, tuple(job.made), job.failures, job.n_snippets, time.monotonic() - started)
+    done = {video_name(p): shard_path(job.folder, p) for p in usable if video_name(p) not in job.failures}
+    seconds = time.monotonic() - started
+    return ExtractReport(done, tuple(job.made), job.failures, job.remarks, job.n_snippets, seconds)
+
+
+def _unusable(videos: Sequence[Path]) -> dict[str, str]:
+    """Return the reasons why files cannot be videos; a named pipe would be waited on for ever."""
+    reasons = {}
+    for path in videos:
+        try:
+            check_file(path)
+        except InputError as error:
+            reasons[video_name(path)] = str(error)
+    return reasons
 
 
 def as_paths(videos: Paths) -> list[Path]:
@@ -107,6 +127,7 @@ def features_of(video: Path, recipe: Recipe, ctx: Context) -> Path:
             ctx.progress.task(f"extract {video.name}", None, "snippets") as bar,
         ):
             features = extractor.extract(video, _identity(video, ctx.cache), bar.advance)
+        _check_unchanged(video, key, recipe, ctx.cache)
         shards.write(work / f"{video_name(video)}{shards.SUFFIX}", features, key)
 
     return next(ctx.cache.get(EXTRACT, fields, make).path.glob(f"*{shards.SUFFIX}"))
@@ -121,6 +142,7 @@ class _Job:
     folder: Path
     made: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
     n_snippets: int = 0
 
     def pending(self, path: Path) -> str | None:
@@ -160,8 +182,25 @@ class _Job:
         with storage_errors(self.folder), _lock(self.folder, path):
             if self.ctx.cache.force or not shards.is_current(target, key):
                 features = extractor.extract(path, _identity(path, self.ctx.cache), count)
+                _check_unchanged(path, key, self.recipe, self.ctx.cache)
                 shards.write(target, features, key)
                 self.made.append(video_name(path))
+                self._remark(path, DecodeReport.from_dict(features.provenance["video"]["decode"]))
+
+    def _remark(self, path: Path, report: DecodeReport) -> None:
+        if remark := report.remark():
+            self.remarks[video_name(path)] = remark
+            self.ctx.progress.say(f"{path}: {remark}")
+
+
+def _check_unchanged(video: Path, key: str, recipe: Recipe, cache: Cache) -> None:
+    """Refuse a shard under the digest of another content than was read."""
+    try:
+        same = shard_key(video, recipe, cache) == key
+    except OSError:
+        same = False
+    if not same:
+        raise VideoError(f"{video}: changed while it was read; run again when nothing writes to it")
 
 
 def _lock(folder: Path, video: Path) -> FileLock:
@@ -171,4 +210,4 @@ def _lock(folder: Path, video: Path) -> FileLock:
 
 
 def _identity(video: Path, cache: Cache) -> dict[str, Any]:
-    return {"name": video.name, "sha256": cache.sha256(video), "tal": tal.__version__}
+    return {"name": f"{video_name(video)}{video.suffix}", "sha256": cache.sha256(video), "tal": tal.__version__}

@@ -1,0 +1,103 @@
+"""Where pictures of a video are missing, told from long steps of its presentation time.
+
+A long step alone proves nothing: a recording of a still screen shows one frame for seconds. It is a gap where data
+before the frame was lost, or where the frames came at a constant rate until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from extract.decoders._base import Tally, TimedFrame
+from tal.errors import VideoError
+
+HALF = Fraction(1, 2)
+STEADY_STEPS = 25
+"""Steps of one length after which the rate counts as constant."""
+TOLERANCE_S = Fraction(1, 400)
+"""Steps that differ by no more are equal: Matroska and Flash round times to 1 ms, some cameras to 2."""
+Gap = tuple[Fraction, Fraction]
+"""When pictures begin and cease to be missing, seconds."""
+
+
+@dataclass
+class GapWatch:
+    """Watches frames pass.
+
+    Args:
+        path: The video, for messages.
+        interval_s: Time between frames where nothing else is known.
+        limit_s: A longer gap ends the video.
+
+    Attributes:
+        gaps: What was missing so far.
+        n_damaged: Frames with guessed parts.
+        end_s: When the last frame ends.
+        steps: Shortest and longest step between frames so far, seconds; None before the second frame.
+    """
+
+    path: Path
+    interval_s: Fraction
+    limit_s: Fraction
+    gaps: list[Gap] = field(default_factory=list)
+    n_damaged: int = 0
+    end_s: Fraction = Fraction(0)
+    steps: tuple[Fraction, Fraction] | None = None
+    _last: TimedFrame | None = None
+    _n_steps: int = 0
+
+    def passing(self, frames: Iterable[TimedFrame], tally: Tally) -> Iterator[TimedFrame]:
+        """Pass frames on.
+
+        Raises:
+            VideoError: If a gap is longer than the limit.
+        """
+        for frame in frames:
+            self._look_at(frame)
+            self._last = frame
+            self.n_damaged += frame.damaged
+            yield frame
+        if self._last is not None and tally.missing_s > self._typical_s() * HALF:
+            self._add(self._ends_s(self._last), self._ends_s(self._last) + tally.missing_s)
+
+    @property
+    def variable(self) -> bool | None:
+        """Whether frames came at a variable rate; None before the third frame."""
+        return None if self._n_steps < 2 or self.steps is None else not _equal(*self.steps)
+
+    def _look_at(self, frame: TimedFrame) -> None:
+        start_s = Fraction(0) if self._last is None else self._ends_s(self._last)
+        if frame.time_s - start_s > self._typical_s() * HALF and (frame.after_loss or self._steady()):
+            self._add(start_s, frame.time_s)
+        elif self._last is not None:
+            self._count(frame.time_s - self._last.time_s)
+        self.end_s = frame.time_s + (frame.duration_s or self._typical_s())
+
+    def _ends_s(self, frame: TimedFrame) -> Fraction:
+        return frame.time_s + (frame.duration_s or self._typical_s())
+
+    def _count(self, step_s: Fraction) -> None:
+        shortest, longest = self.steps or (step_s, step_s)
+        self.steps = min(shortest, step_s), max(longest, step_s)
+        self._n_steps += 1
+
+    def _steady(self) -> bool:
+        return self._n_steps >= STEADY_STEPS and self.variable is False
+
+    def _typical_s(self) -> Fraction:
+        return self.interval_s if self.steps is None else max(self.steps[0], self.interval_s)
+
+    def _add(self, start_s: Fraction, end_s: Fraction) -> None:
+        self.gaps.append((start_s, end_s))
+        if end_s - start_s > self.limit_s:
+            raise VideoError(
+                f"{self.path}: damaged or cut short, no pictures from {float(start_s):.2f} to {float(end_s):.2f} s; "
+                f"copy it again, or accept gaps of more than {float(self.limit_s):g} s with extract.max_gap_s"
+            )
+
+
+def _equal(shortest: Fraction, longest: Fraction) -> bool:
+    return longest - shortest <= TOLERANCE_S
