@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from small import OPTIONS, Done, World, make_world, tal
+
+# Compiled once for all tests, those that start the command line anew included.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".numba_cache"))
 
 
 @pytest.fixture(scope="session")
