@@ -4,13 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test check format setup clean
+.PHONY: demo test gpu-test check format setup clean
 
 demo: setup  ## render videos, extract, train, localize, evaluate
 	$(BIN)/tal demo
 
 test: setup  ## the test suite
 	$(BIN)/python -m pytest
+
+gpu-test: setup  ## on a machine with an NVIDIA GPU: what only it can tell, and how fast it is
+	TAL_REQUIRE_GPU=1 $(BIN)/python -m pytest -m gpu
+	mkdir -p benchmarks/results
+	$(BIN)/tal bench flow_gpu --json > "benchmarks/results/flow_gpu-$$(nvidia-smi --query-gpu=name --format=csv,noheader | head -1 | tr 'A-Z ' 'a-z-').json"
 
 check: setup  ## format, lint, types, import contract
 	$(BIN)/ruff format --check .

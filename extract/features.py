@@ -21,6 +21,7 @@ from extract.flow._base import FlowBackend
 from extract.flow.presets import apply, preset
 from extract.prefetch import prefetch
 from extract.video import ResampledVideo, open_video
+from tal.devices import pick_device
 from tal.errors import WeightsError
 from tal.settings import ExtractSettings, RuntimeSettings
 from tal.types import ByteArray, Features, FloatArray, SnippetGrid
@@ -93,6 +94,11 @@ class Extractor:
         self._provenance = provenance
         self._flow = open_flow(settings, runtime)
 
+    @property
+    def notes(self) -> list[str]:
+        """What the flow engine has to say, one line each."""
+        return list(getattr(self._flow, "notes", ()))
+
     def close(self) -> None:
         """Release the flow engine's threads."""
         if self._flow is not None:
@@ -146,10 +152,8 @@ def open_flow(settings: ExtractSettings, runtime: RuntimeSettings) -> FlowBacken
     """Return the flow engine, or None where the flow stream is off."""
     if "flow" not in settings.streams:
         return None
-    from tal.devices import pick_device
-
-    device = str(pick_device(runtime.device))
-    return flow_engines.load(settings.flow.backend, runtime.workers, device, settings.flow.quality)
+    device, flow = str(pick_device(runtime.device)), settings.flow
+    return flow_engines.load(flow.backend, runtime.workers, device, flow.quality)
 
 
 def snippets(

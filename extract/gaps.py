@@ -6,6 +6,7 @@ before the frame was lost, or where the frames came at a constant rate until the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,6 +18,8 @@ from tal.errors import VideoError
 HALF = Fraction(1, 2)
 STEADY_STEPS = 25
 """Steps of one length after which the rate counts as constant."""
+FEWEST_STEPS = 4
+"""Of fewer steps none is told to be odd."""
 TOLERANCE_S = Fraction(1, 400)
 """Steps that differ by no more are equal: Matroska and Flash round times to 1 ms, some cameras to 2."""
 Gap = tuple[Fraction, Fraction]
@@ -48,6 +51,8 @@ class GapWatch:
     steps: tuple[Fraction, Fraction] | None = None
     _last: TimedFrame | None = None
     _n_steps: int = 0
+    _all_steps: Counter[int] = field(default_factory=Counter)  # steps in units of TOLERANCE_S
+    _doubtful: list[tuple[Gap, Fraction]] = field(default_factory=list)  # long steps that may be gaps
 
     def passing(self, frames: Iterable[TimedFrame], tally: Tally) -> Iterator[TimedFrame]:
         """Pass frames on.
@@ -60,6 +65,7 @@ class GapWatch:
             self._last = frame
             self.n_damaged += frame.damaged
             yield frame
+        self.gaps = sorted([*self.gaps, *self._confirmed()])
         if self._last is not None and tally.missing_s > self._typical_s() * HALF:
             self._add(self._ends_s(self._last), self._ends_s(self._last) + tally.missing_s)
 
@@ -73,7 +79,11 @@ class GapWatch:
         if frame.time_s - start_s > self._typical_s() * HALF and (frame.after_loss or self._steady()):
             self._add(start_s, frame.time_s)
         elif self._last is not None:
-            self._count(frame.time_s - self._last.time_s)
+            step_s = frame.time_s - self._last.time_s
+            self._all_steps[round(step_s / TOLERANCE_S)] += 1
+            if frame.time_s - start_s > self._typical_s() * HALF:
+                self._doubtful.append(((start_s, frame.time_s), step_s))
+            self._count(step_s)
         self.end_s = frame.time_s + (frame.duration_s or self._typical_s())
 
     def _ends_s(self, frame: TimedFrame) -> Fraction:
@@ -83,6 +93,21 @@ class GapWatch:
         shortest, longest = self.steps or (step_s, step_s)
         self.steps = min(shortest, step_s), max(longest, step_s)
         self._n_steps += 1
+
+    def _confirmed(self) -> list[Gap]:
+        """Return the long steps that are gaps after all: nine of ten steps are alike, the others leave time over.
+
+        Too weak a reason to refuse a video: it may have been recorded so.
+        """
+        n_steps = sum(self._all_steps.values())
+        if not self._doubtful or n_steps < FEWEST_STEPS:
+            return []
+        common = self._all_steps.most_common(1)[0][0]
+        n_alike = sum(n for step, n in self._all_steps.items() if abs(step - common) <= 1)
+        over = sum((step - common) * n for step, n in self._all_steps.items())
+        if 10 * n_alike < 9 * n_steps or 2 * over < common:
+            return []
+        return [gap for gap, step_s in self._doubtful if 2 * step_s >= 3 * common * TOLERANCE_S]
 
     def _steady(self) -> bool:
         return self._n_steps >= STEADY_STEPS and self.variable is False

@@ -8,6 +8,9 @@ from typing import Any
 
 from extract.decoders._base import VideoInfo
 
+NOTABLE_S = 0.2
+"""Without other damage, shorter gaps are not worth a word: cameras drop a frame now and then."""
+
 
 @dataclass(frozen=True, slots=True)
 class DecodeReport:
@@ -38,8 +41,9 @@ class DecodeReport:
         return cls(**{**values, "gaps": gaps})
 
     def remark(self) -> str:
-        """Return in a few words what is wrong with the video; empty where nothing is."""
-        return damage(self.gaps, self.n_bad_packets, self.n_damaged)
+        """Return in a few words what is wrong with the video; empty where nothing is worth a word."""
+        long = [gap for gap in self.gaps if gap[1] - gap[0] >= NOTABLE_S]
+        return damage(self.gaps if long or self.n_bad_packets else (), self.n_bad_packets, self.n_damaged)
 
 
 def damage(gaps: Sequence[tuple[float, float]], n_bad_packets: int, n_damaged: int) -> str:

@@ -92,6 +92,7 @@ def _load(path: Path) -> Callable[[bool, Progress], list[Row]]:
     if spec is None or spec.loader is None:
         raise ValueError(f"cannot load {path}")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # data classes look their module up there
     sys.path.append(str(path.parent))  # benchmarks share helpers beside them
     try:
         spec.loader.exec_module(module)

@@ -51,6 +51,8 @@ class Reader:
     troubled: bool = False
     _lost: bool = False
     _n_packets: int = 0
+    _n_due: int = 0  # packets that should give a frame
+    _last_dts: int | None = None
     _n_indexed: int = 0
     _waiting: list[int] = field(default_factory=list)  # timestamps of packets whose frame has not come yet
     _ends: dict[int, Fraction] = field(default_factory=dict)  # stream -> end of its last packet, seconds
@@ -69,12 +71,16 @@ class Reader:
                 # None drains the decoder; an empty packet would do so in mid-stream and end it.
                 frames = self.stream.codec_context.decode(packet)
             except av.error.FFmpegError:
-                if packet is not None:
-                    self._fail()
+                self._fail()
                 continue
             for frame in frames:
+                if self._late(frame):
+                    self._lost = True
+                    continue
                 self.tally.n_decoded += 1
                 yield self._received(frame)
+        # Several threads swallow errors while they are drained, and frames with them.
+        self.troubled |= self.tally.n_decoded != self._n_due
         self.tally.missing_s = self._missing_s()
 
     def _packets(self) -> Iterator[Any]:
@@ -89,6 +95,8 @@ class Reader:
                     if packet.size:
                         yield from self._noted(packet)
                 break
+            except IndexError:  # PyAV, at the end, where streams began behind the header
+                break
             except av.error.FFmpegError:
                 failures += 1
                 self._fail()
@@ -102,6 +110,9 @@ class Reader:
         if packet.stream_index != self.stream.index:
             return
         self._n_packets += 1
+        self._n_due += not packet.is_discard
+        self.troubled |= packet.is_discard  # damage in hidden frames shows in those that follow, and raises nothing
+        self._last_dts = packet.pts if packet.dts is None else packet.dts
         if packet.is_corrupt:
             self._lost = self.troubled = True
         if packet.pts is not None and not packet.is_discard and self._ordered:
@@ -119,8 +130,20 @@ class Reader:
         if frame.pts is None:
             return Decoded(frame, lost)
         lost |= self._overdue(frame.pts)
+        self.troubled |= lost
         self._shown_to = (frame.pts + (frame.duration or 0)) * self.stream.time_base
         return Decoded(frame, lost)
+
+    def _late(self, frame: Any) -> bool:
+        """Return whether damage held a frame back until later ones had been shown.
+
+        Where the file's clock has begun again, the packets that are being read have gone back as well.
+        """
+        if not self.troubled or self.container.format.name == "avi":
+            return False
+        if frame.pts is None or self._last_pts is None or self._last_dts is None or frame.pts >= self._last_pts:
+            return False
+        return bool(2 * self._last_dts > self._last_pts + frame.pts)
 
     def _overdue(self, pts: int) -> bool:
         """Return whether packets that were due before this frame gave none; forget them and the frame's own."""
@@ -159,5 +182,10 @@ class Reader:
         if container.format.name not in HEADED or not container.duration or not self._ends:
             return Fraction(0)
         claimed_s = container.duration * MICROSECOND  # counted from the clock's zero, wherever the pictures begin
-        over_s = Fraction(claimed_s) - max(self._ends.values())
+        if container.format.name == "asf" and container.start_time:  # whose header counts from the first packet
+            claimed_s += container.start_time * MICROSECOND
+        # Damage makes streams up, and times that nobody claimed prove nothing.
+        others_s = (end_s for end_s in self._ends.values() if end_s <= claimed_s + CLAIM_SLACK_S)
+        read_s = max(others_s, default=Fraction(0))
+        over_s = Fraction(claimed_s) - max(read_s, self._ends.get(self.stream.index, read_s))
         return over_s if over_s > CLAIM_SLACK_S else Fraction(0)

@@ -58,6 +58,8 @@ class Converter:
         self._path = path
         self._planar = VideoReformatter()
         self._reformatter = VideoReformatter()
+        self._angle: float | None = None
+        self._shown = Orientation()
 
     def __call__(self, frame: Any) -> ByteArray:
         """Return uint8 RGB (H, W, 3), contiguous, turned as the file asks.
@@ -73,4 +75,6 @@ class Converter:
             rgb: Any = self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
         except (av.error.FFmpegError, ValueError) as error:
             raise VideoError(f"{self._path}: its pixel format {frame.format.name} cannot be converted") from error
-        return orientation(frame).apply(rgb)
+        if frame.rotation != self._angle:  # PyAV ties a frame whose side data are read into a cycle, freed late
+            self._angle, self._shown = frame.rotation, orientation(frame)
+        return self._shown.apply(rgb)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
@@ -40,6 +40,11 @@ LOOK_AHEAD = 16
 """Frames held back while several threads decode: H.264 and HEVC reorder no more (H.264 A.3.1, HEVC A.4.2)."""
 OPTIONS = {"max_pixels": str(8192 * 8192)}
 """Refuses larger pictures in mid-stream before memory is taken for them."""
+
+STRICT = {"err_detect": "explode+crccheck+bitstream+buffer+careful+compliant+aggressive"}
+"""Makes decoders fail at the first oddity instead of painting over it."""
+BLIND = {"vp8", "mpeg4"}
+"""Codecs whose decoder notices too little damage when it runs on several threads; their pictures are small."""
 
 
 def missing() -> str | None:
@@ -83,7 +88,7 @@ class Backend:
         tally.n_decoded = tally.n_bad_packets = 0
         with _opened(path) as (container, stream):
             reader = Reader(container, stream, tally)
-            yield from islice(_timed(path, reader, reader.frames()), n_given, None)
+            yield from islice(_timed(path, reader, reader.frames(), at_once_from=n_given), n_given, None)
             if tally.n_decoded == 0:
                 raise undecodable(path, stream.codec_context.name, tally)
 
@@ -92,6 +97,8 @@ class Backend:
         n_given = 0
         try:
             with _opened(path, self._threads, self._hwaccel) as (container, stream):
+                if not self._hwaccel and not _gains(stream.codec_context):
+                    return 0
                 reader = Reader(container, stream, tally)
                 for frame in _timed(path, reader, _held_back(reader)):
                     yield frame
@@ -101,6 +108,14 @@ class Backend:
             if self._hwaccel is None:
                 raise
             return n_given  # hardware that is busy or full is no fault of the video
+
+
+def _gains(codec_context: Any) -> bool:
+    """Return whether several threads decode faster."""
+    from av.codec import Capabilities
+
+    threaded = Capabilities.frame_threads | Capabilities.auto_threads
+    return codec_context.name not in BLIND and bool(codec_context.codec.capabilities & threaded)
 
 
 def _held_back(reader: Reader) -> Iterator[Decoded]:
@@ -116,15 +131,25 @@ def _held_back(reader: Reader) -> Iterator[Decoded]:
         yield from ahead
 
 
-def _timed(path: Path, reader: Reader, frames: Iterator[Decoded]) -> Iterator[TimedFrame]:
-    """Give frames their times, and pixels on demand."""
+def _timed(
+    path: Path, reader: Reader, frames: Iterator[Decoded], at_once_from: int | None = None
+) -> Iterator[TimedFrame]:
+    """Give frames their times, and pixels: on demand, or from one frame on at once.
+
+    FFmpeg decodes into the buffers of frames that were let go, and where data are missing these shine through. So the
+    frames of damaged files must not live for as long as somebody happens to hold them.
+    """
     container, stream = reader.container, reader.stream
     zero_s, clock, convert = _zero_s(container), _clock(container, stream), Converter(path)
-    for decoded in frames:
+    for i, decoded in enumerate(frames):
         frame = decoded.frame
         time_s, duration_s = clock.read(*_stamps(frame, stream.time_base, zero_s))
-        rgb: partial[ByteArray] = partial(convert, frame)
-        yield TimedFrame(time_s, duration_s, rgb, decoded.after_loss, frame.is_corrupt)
+        at_once = at_once_from is not None and i >= at_once_from
+        rgb: Callable[[], ByteArray] = convert(frame).copy if at_once else partial(convert, frame)
+        timed = TimedFrame(time_s, duration_s, rgb, decoded.after_loss, frame.is_corrupt)
+        del frame, decoded, rgb
+        yield timed
+        del timed
 
 
 @contextmanager
@@ -140,7 +165,7 @@ def _opened(path: Path, threads: int = 1, hwaccel: Any = None) -> Iterator[tuple
         raise unreadable(path, error.strerror or "no known format") from error
     with container:
         stream = _video_stream(path, container)
-        stream.codec_context.options = OPTIONS
+        stream.codec_context.options = OPTIONS if threads == 1 and not hwaccel else {**OPTIONS, **STRICT}
         stream.thread_type, stream.codec_context.thread_count = ("FRAME", threads) if threads > 1 else ("NONE", 1)
         yield container, stream
 

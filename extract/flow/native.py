@@ -1,16 +1,29 @@
 """Our own TV-L1 (`extract.flow._tvl1`): compiled by Numba on the CPU, batched kernels on a GPU; nothing to build.
 
 Both compute the flow that OpenCV's ``DualTVL1OpticalFlow`` converges to, many times faster. Which one runs is decided
-by the device alone; they agree to thousandths of a pixel, so a cache key does not tell them apart.
+by the device alone; a cache key does not tell them apart. A GPU first has to give the CPU's flow for a small pair of
+frames; one that does not is not used.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from extract.flow._base import FlowBackend
 from extract.flow._tvl1 import QUALITIES
 from tal.types import ByteArray, FloatArray
+
+TRIAL_PX = 0.02
+"""Mean distance of two correct engines on the trial's frames is far less, px."""
+
+
+def trial() -> ByteArray:
+    """Return two small frames of waves that move by (1.5, -0.75) px, uint8 (2, 48, 64)."""
+    y, x = np.mgrid[:48, :64].astype(np.float64)
+    waves = [sum(np.sin((x - 1.5 * t) / a + (y + 0.75 * t) / b) for a, b in ((3, 7), (-5, 4), (9, -6))) for t in (0, 1)]
+    return np.asarray(np.round(128 + 40 * np.stack(waves)), np.uint8)
 
 
 class Backend(FlowBackend):
@@ -22,6 +35,7 @@ class Backend(FlowBackend):
     def __init__(self, workers: int = 0, device: str = "cpu", quality: str = "default") -> None:
         super().__init__(workers, device, quality)
         self._solver: Any = None
+        self._notes: list[str] = []
 
     @classmethod
     def why_not(cls) -> str | None:
@@ -41,19 +55,25 @@ class Backend(FlowBackend):
         return self._solver
 
     def _open(self) -> Any:
-        parameters = QUALITIES[self.quality]
-        if self.device == "cpu":
-            from extract.flow._cpu import CpuSolver
+        from extract.flow._cpu import CpuSolver
 
-            return CpuSolver(parameters, self.workers)
+        parameters = QUALITIES[self.quality]
+        on_cpu = CpuSolver(parameters, self.workers)
+        if self.device == "cpu":
+            return on_cpu
         from extract.flow._gpu import TorchSolver
 
-        return TorchSolver(parameters, self.device)
+        on_device = TorchSolver(parameters, self.device)
+        apart_px = float(np.abs(on_device.solve(trial()) - on_cpu.solve(trial())).mean())
+        if apart_px <= TRIAL_PX:
+            return on_device
+        self._notes.append(f"flow on {self.device} is {apart_px:.2g} px off in a trial; computed on the CPU instead")
+        return on_cpu
 
     @property
     def notes(self) -> list[str]:
         """What the user should be told, one line each."""
-        return list(getattr(self._solver, "notes", ()))
+        return [*self._notes, *getattr(self._solver, "notes", ())]
 
     def close(self) -> None:
         """Release the engine's threads and memory."""

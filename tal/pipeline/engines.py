@@ -134,6 +134,8 @@ def lend_extractor(recipe: Recipe, ctx: Context) -> Iterator[Extractor]:
     try:
         yield extractor
     finally:
+        for note in extractor.notes:
+            ctx.progress.say(note)
         extractor.close()
 
 
