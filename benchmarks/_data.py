@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from tal.errors import InputError
 
@@ -44,3 +46,46 @@ def loop(clip: Path, out: Path, seconds: int) -> Path:
             target.mux(stream.encode(av.VideoFrame.from_ndarray(frames[i % len(frames)], "yuv420p")))
         target.mux(stream.encode())
     return out
+
+
+def encode(clip: Path, out: Path, size: tuple[int, int], n_frames: int) -> Path:
+    """Write `n_frames` of `size` (width, height) from a clip played to and fro: 25 fps, H.264 as x264 makes it.
+
+    That is the preset medium at CRF 23: key frames up to 250 frames apart, three B frames in a row.
+    """
+    import av
+
+    with av.open(str(clip)) as source:
+        frames = [f.reformat(*size, "yuv420p").to_ndarray() for f in islice(source.decode(video=0), 150)]
+    frames += frames[-2:0:-1]
+    with av.open(str(out), "w") as target:
+        stream = target.add_stream("libx264", rate=25, options={"preset": "medium", "crf": "23"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.codec_context.gop_size = 250  # x264's default; PyAV's is 12
+        for i in range(n_frames):
+            target.mux(stream.encode(av.VideoFrame.from_ndarray(frames[i % len(frames)], "yuv420p")))
+        target.mux(stream.encode())
+    return out
+
+
+def repeat(video: Path, out: Path, times: int) -> Path:
+    """Write a video several times over without encoding it again."""
+    import av
+
+    stream: Any = None
+    with av.open(str(out), "w") as target:
+        for turn in range(times):
+            with av.open(str(video)) as source:
+                stream = stream or target.add_stream_from_template(source.streams.video[0])
+                target.mux(list(_shifted(source, stream, turn)))
+    return out
+
+
+def _shifted(source: Any, stream: Any, turn: int) -> Iterator[Any]:
+    """Yield a file's packets for a stream in which it has been played `turn` times before."""
+    length = source.streams.video[0].duration
+    for packet in source.demux(video=0):
+        if packet.dts is not None:
+            packet.stream = stream
+            packet.pts, packet.dts = packet.pts + turn * length, packet.dts + turn * length
+            yield packet

@@ -233,9 +233,7 @@ def embed(network: I3D, clips: torch.Tensor) -> FloatArray:
         device = next(network.parameters()).device
         vectors: FloatArray = network.embed(clips.to(device)).float().cpu().numpy()
     if not np.isfinite(vectors).all():
-        raise WeightsError(
-            "the features are not finite: these weights do not fit this input; check them or fetch them again"
-        )
+        raise WeightsError("the features are not finite: these weights do not fit this input; fetch them again")
     return vectors
 
 

@@ -23,6 +23,9 @@ RANGES = {1: "limited", 2: "full"}
 PLANAR = {"nv12": "yuv420p", "p010le": "yuv420p10le", "p012le": "yuv420p12le", "nv16": "yuv422p", "nv24": "yuv444p"}
 """What hardware gives -> the same samples as software decoders lay them out; swscale rounds the two differently."""
 
+CHROMA = "BICUBIC"
+"""How chroma is brought to full size where swscale has no quick way: ffmpeg's default (PyAV's is bilinear)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
@@ -40,7 +43,10 @@ class Orientation:
 
 def orientation(frame: Any) -> Orientation:
     """Read the display matrix of a frame (ISO 14496-12, section 8.5.2.3: a, b, u, c, d, v, x, y, w)."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV knows no Exif, which photos carry along; FFmpeg turns by it and mirrors nothing
+        return Orientation(round(-frame.rotation / 90) % 4)
     if matrix is None:
         return Orientation()
     a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
@@ -72,7 +78,7 @@ class Converter:
         try:
             if frame.format.name in PLANAR:
                 frame = self._planar.reformat(frame, format=PLANAR[frame.format.name], threads=1)
-            rgb: Any = self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+            rgb: Any = self._reformatter.reformat(frame, format="rgb24", interpolation=CHROMA, threads=1).to_ndarray()
         except (av.error.FFmpegError, ValueError) as error:
             raise VideoError(f"{self._path}: its pixel format {frame.format.name} cannot be converted") from error
         if frame.rotation != self._angle:  # PyAV ties a frame whose side data are read into a cycle, freed late

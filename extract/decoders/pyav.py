@@ -43,6 +43,8 @@ OPTIONS = {"max_pixels": str(8192 * 8192)}
 
 STRICT = {"err_detect": "explode+crccheck+bitstream+buffer+careful+compliant+aggressive"}
 """Makes decoders fail at the first oddity instead of painting over it."""
+GUESSED = {"avi"}
+"""Formats without presentation timestamps: those that FFmpeg makes up ignore reordering, decoding times are right."""
 BLIND = {"vp8", "mpeg4"}
 """Codecs whose decoder notices too little damage when it runs on several threads; their pictures are small."""
 
@@ -141,9 +143,11 @@ def _timed(
     """
     container, stream = reader.container, reader.stream
     zero_s, clock, convert = _zero_s(container), _clock(container, stream), Converter(path)
+    guessed = container.format.name in GUESSED
     for i, decoded in enumerate(frames):
         frame = decoded.frame
-        time_s, duration_s = clock.read(*_stamps(frame, stream.time_base, zero_s))
+        pts_s, dts_s, long_s = _stamps(frame, stream.time_base, zero_s)
+        time_s, duration_s = clock.read(None if guessed else pts_s, dts_s, long_s)
         at_once = at_once_from is not None and i >= at_once_from
         rgb: Callable[[], ByteArray] = convert(frame).copy if at_once else partial(convert, frame)
         timed = TimedFrame(time_s, duration_s, rgb, decoded.after_loss, frame.is_corrupt)
