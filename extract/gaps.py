@@ -51,6 +51,7 @@ class GapWatch:
     steps: tuple[Fraction, Fraction] | None = None
     _last: TimedFrame | None = None
     _n_steps: int = 0
+    _step: tuple[Fraction | None, int] = (None, 0)  # the last one, seconds and units of TOLERANCE_S
     _all_steps: Counter[int] = field(default_factory=Counter)  # steps in units of TOLERANCE_S
     _doubtful: list[tuple[Gap, Fraction]] = field(default_factory=list)  # long steps that may be gaps
 
@@ -75,23 +76,26 @@ class GapWatch:
         return None if self._n_steps < 2 or self.steps is None else not _equal(*self.steps)
 
     def _look_at(self, frame: TimedFrame) -> None:
-        start_s = Fraction(0) if self._last is None else self._ends_s(self._last)
-        if frame.time_s - start_s > self._typical_s() * HALF and (frame.after_loss or self._steady()):
+        start_s = self.end_s  # of the last frame; 0 before the first
+        late = frame.time_s > start_s and frame.time_s - start_s > self._typical_s() * HALF
+        if late and (frame.after_loss or self._steady()):
             self._add(start_s, frame.time_s)
         elif self._last is not None:
             step_s = frame.time_s - self._last.time_s
-            self._all_steps[round(step_s / TOLERANCE_S)] += 1
-            if frame.time_s - start_s > self._typical_s() * HALF:
+            if late:
                 self._doubtful.append(((start_s, frame.time_s), step_s))
             self._count(step_s)
-        self.end_s = frame.time_s + (frame.duration_s or self._typical_s())
+        self.end_s = self._ends_s(frame)
 
     def _ends_s(self, frame: TimedFrame) -> Fraction:
         return frame.time_s + (frame.duration_s or self._typical_s())
 
     def _count(self, step_s: Fraction) -> None:
-        shortest, longest = self.steps or (step_s, step_s)
-        self.steps = min(shortest, step_s), max(longest, step_s)
+        if step_s != self._step[0]:  # fractions take their time, and most steps are equal to the one before
+            shortest, longest = self.steps or (step_s, step_s)
+            self.steps = min(shortest, step_s), max(longest, step_s)
+            self._step = step_s, round(step_s / TOLERANCE_S)
+        self._all_steps[self._step[1]] += 1
         self._n_steps += 1
 
     def _confirmed(self) -> list[Gap]:

@@ -180,11 +180,13 @@ class ResampledVideo:
 
     def _ending(self, frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
         """Pass frames on, remembering when the last one ends."""
+        last: TimedFrame | None = None
         previous_s: Fraction | None = None
         for frame in frames:
-            self._end_s = end_s(frame, previous_s, self.fps)
-            previous_s = frame.time_s
+            previous_s, last = last.time_s if last else None, frame
             yield frame
+        if last is not None:
+            self._end_s = end_s(last, previous_s, self.fps)
 
     def _check_unchanged(self) -> None:
         if _identity(self.info.path) != self._seen:

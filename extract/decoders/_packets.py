@@ -55,8 +55,9 @@ class Reader:
     _last_dts: int | None = None
     _n_indexed: int = 0
     _waiting: list[int] = field(default_factory=list)  # timestamps of packets whose frame has not come yet
-    _ends: dict[int, Fraction] = field(default_factory=dict)  # stream -> end of its last packet, seconds
-    _shown_to: Fraction | None = None  # end of the last frame, seconds
+    _ends: dict[int, int] = field(default_factory=dict)  # stream -> end of its last packet, ticks of the stream
+    _ticks_s: dict[int, Fraction] = field(default_factory=dict)  # stream -> its tick, seconds
+    _shown_to: int | None = None  # end of the last frame, ticks
     _last_pts: int | None = None
     _ordered: bool = True
 
@@ -105,8 +106,7 @@ class Reader:
     def _noted(self, packet: Any) -> Iterator[Any]:
         """Remember what a packet promises, and pass it on if it is the video's."""
         if packet.pts is not None and packet.time_base:
-            end_s = (packet.pts + (packet.duration or 0)) * packet.time_base
-            self._ends[packet.stream_index] = max(end_s, self._ends.get(packet.stream_index, end_s))
+            self._note_end(packet.stream_index, packet.pts + (packet.duration or 0), packet)
         if packet.stream_index != self.stream.index:
             return
         self._n_packets += 1
@@ -118,6 +118,16 @@ class Reader:
         if packet.pts is not None and not packet.is_discard and self._ordered:
             heappush(self._waiting, packet.pts)
         yield packet
+
+    def _note_end(self, index: int, end: int, packet: Any) -> None:
+        if end > self._ends.get(index, end - 1):
+            self._ends[index] = end
+        if index not in self._ticks_s:
+            self._ticks_s[index] = packet.time_base
+
+    def _end_s(self, index: int) -> Fraction:
+        """Return when a stream's last packet ends, seconds."""
+        return self._ends[index] * self._ticks_s[index]
 
     def _fail(self) -> None:
         self.tally.n_bad_packets += 1
@@ -131,7 +141,7 @@ class Reader:
             return Decoded(frame, lost)
         lost |= self._overdue(frame.pts)
         self.troubled |= lost
-        self._shown_to = (frame.pts + (frame.duration or 0)) * self.stream.time_base
+        self._shown_to = frame.pts + (frame.duration or 0)
         return Decoded(frame, lost)
 
     def _late(self, frame: Any) -> bool:
@@ -162,10 +172,10 @@ class Reader:
 
     def _undecoded_s(self) -> Fraction:
         """Return how far the last packets reach beyond the last frame."""
-        end_s = self._ends.get(self.stream.index)
-        if end_s is None or self._shown_to is None or not (self._lost or self._waiting):
+        index = self.stream.index
+        if index not in self._ends or self._shown_to is None or not (self._lost or self._waiting):
             return Fraction(0)
-        return max(Fraction(0), end_s - self._shown_to)
+        return max(Fraction(0), self._end_s(index) - self._shown_to * Fraction(self.stream.time_base))
 
     def _unread_s(self) -> Fraction:
         """Return how long the packets last that the index lists and the file does not hold."""
@@ -185,7 +195,7 @@ class Reader:
         if container.format.name == "asf" and container.start_time:  # whose header counts from the first packet
             claimed_s += container.start_time * MICROSECOND
         # Damage makes streams up, and times that nobody claimed prove nothing.
-        others_s = (end_s for end_s in self._ends.values() if end_s <= claimed_s + CLAIM_SLACK_S)
-        read_s = max(others_s, default=Fraction(0))
-        over_s = Fraction(claimed_s) - max(read_s, self._ends.get(self.stream.index, read_s))
+        ends_s = {index: self._end_s(index) for index in self._ends}
+        read_s = max((end_s for end_s in ends_s.values() if end_s <= claimed_s + CLAIM_SLACK_S), default=Fraction(0))
+        over_s = Fraction(claimed_s) - max(read_s, ends_s.get(self.stream.index, read_s))
         return over_s if over_s > CLAIM_SLACK_S else Fraction(0)

@@ -78,9 +78,16 @@ class Converter:
         try:
             if frame.format.name in PLANAR:
                 frame = self._planar.reformat(frame, format=PLANAR[frame.format.name], threads=1)
-            rgb: Any = self._reformatter.reformat(frame, format="rgb24", interpolation=CHROMA, threads=1).to_ndarray()
+            rgb = _pixels(self._reformatter.reformat(frame, format="rgb24", interpolation=CHROMA, threads=1))
         except (av.error.FFmpegError, ValueError) as error:
             raise VideoError(f"{self._path}: its pixel format {frame.format.name} cannot be converted") from error
         if frame.rotation != self._angle:  # PyAV ties a frame whose side data are read into a cycle, freed late
             self._angle, self._shown = frame.rotation, orientation(frame)
         return self._shown.apply(rgb)
+
+
+def _pixels(frame: Any) -> ByteArray:
+    """Return an RGB frame's own memory as an array (H, W, 3); a copy costs more than the conversion."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8, plane.line_size * plane.height).reshape(plane.height, plane.line_size)
+    return rows[:, : 3 * frame.width].reshape(plane.height, frame.width, 3)

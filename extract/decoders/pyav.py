@@ -28,7 +28,8 @@ from extract.decoders._base import (
     undecodable,
     unreadable,
 )
-from extract.decoders._clock import Clock, Stamps
+from extract.decoders._clock import Clock
+from extract.decoders._memory import keep_freed_memory
 from extract.decoders._packets import MICROSECOND, Decoded, Reader
 from extract.decoders._picture import COLOURS, RANGES, Converter, orientation
 from tal.errors import VideoError
@@ -67,6 +68,7 @@ class Backend:
     def __init__(self, threads: int = 0, hwaccel: Any = None) -> None:
         import av  # noqa: F401 - fails here, not at the first video, where the library does not load
 
+        keep_freed_memory()
         self._threads = threads or min(os.cpu_count() or 1, MAX_THREADS)
         self._hwaccel = hwaccel
 
@@ -142,12 +144,11 @@ def _timed(
     frames of damaged files must not live for as long as somebody happens to hold them.
     """
     container, stream = reader.container, reader.stream
-    zero_s, clock, convert = _zero_s(container), _clock(container, stream), Converter(path)
+    clock, convert = _clock(container, stream), Converter(path)
     guessed = container.format.name in GUESSED
     for i, decoded in enumerate(frames):
         frame = decoded.frame
-        pts_s, dts_s, long_s = _stamps(frame, stream.time_base, zero_s)
-        time_s, duration_s = clock.read(None if guessed else pts_s, dts_s, long_s)
+        time_s, duration_s = clock.read(None if guessed else frame.pts, frame.dts, frame.duration or None)
         at_once = at_once_from is not None and i >= at_once_from
         rgb: Callable[[], ByteArray] = convert(frame).copy if at_once else partial(convert, frame)
         timed = TimedFrame(time_s, duration_s, rgb, decoded.after_loss, frame.is_corrupt)
@@ -238,10 +239,4 @@ def _end_s(container: Any, stream: Any) -> Fraction | None:
 def _clock(container: Any, stream: Any) -> Clock:
     rate = stream.guessed_rate or stream.average_rate or 25
     rejoins = container.format.name in {"mpegts", "mpeg"}
-    return Clock(1 / Fraction(rate), _end_s(container, stream), rejoins)
-
-
-def _stamps(frame: Any, time_base: Fraction, zero_s: Fraction) -> Stamps:
-    pts_s = None if frame.pts is None else frame.pts * time_base - zero_s
-    dts_s = None if frame.dts is None else frame.dts * time_base - zero_s
-    return pts_s, dts_s, frame.duration * time_base if frame.duration else None
+    return Clock(1 / Fraction(rate), _end_s(container, stream), rejoins, stream.time_base, _zero_s(container))
