@@ -46,7 +46,7 @@ def run(quick: bool, progress: Progress) -> list[Row]:
     """Measure speed, memory, agreement and the cost of a look at a file."""
     with tempfile.TemporaryDirectory() as folder:
         videos = _videos(Path(folder), 5 if quick else 1)
-        rows = _speeds(videos, 2 if quick else 5, progress)
+        rows = _speeds(videos, 2 if quick else 9, progress)
         rows += _memory(videos[-1], progress)
     return [*rows, *_agreement(5 if quick else 1, progress), *_looks()]
 
