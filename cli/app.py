@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from cli import probe, stages, tools
+from cli import localizing, probe, stages, tools, weights
 from cli.text import printable
 
 INTERRUPTED = 130
@@ -26,12 +26,13 @@ app = typer.Typer(
     add_completion=True,
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(stages.extract, stages.train, stages.localize, stages.evaluate, stages.run),
+    *(stages.extract, stages.train, localizing.localize, stages.evaluate, stages.run),
     *(probe.probe, tools.demo, tools.doctor, tools.bench),
 )
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(tools.cache_app, name="cache")
+app.add_typer(weights.weights_app, name="weights")
 
 
 def _version(asked: bool) -> None:

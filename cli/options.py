@@ -21,9 +21,16 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps
 Workers = Annotated[int | None, typer.Option(help="Threads for optical flow; default: all cores.")]
 Decoder = Annotated[str | None, typer.Option(help="auto, pyav, nvdec, decord or opencv.")]
 Flow = Annotated[str | None, typer.Option(help="auto, native, opencv or opencv-cuda.")]
+Preset = Annotated[str | None, typer.Option(help="Convention of extracting: deepmind, stpn, cmcs or wtalc.")]
+Backbone = Annotated[
+    str | None, typer.Option(help="Network: i3d (two streams), or an RGB one such as slow_r50, r3d_18.")
+]
+Precision = Annotated[str | None, typer.Option(help="fp32, bf16, fp16 or auto; what I3D computes in.")]
 Weights = Annotated[
     str | None,
-    typer.Option(help="I3D weights: default (fetched once), a file, a folder, rgb=FILE,flow=FILE, or random:SEED."),
+    typer.Option(
+        help="default (fetched once), a file, a TensorFlow checkpoint, a folder, rgb=FILE,flow=FILE or random:SEED."
+    ),
 ]
 MethodName = Annotated[str | None, typer.Option("--method", "-m", help="Method to train; default: stpn.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")]

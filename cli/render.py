@@ -7,21 +7,25 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.text import printable
+
 if TYPE_CHECKING:
     from tal.evaluation import Evaluation
     from tal.pipeline import ExtractReport, RunReport
+    from tal.pipeline.planning import Plan, Planned
+    from tal.results import Results
 
 MAX_CLASSES = 30
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table; the first column is text, the others are figures."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], texts: Sequence[int] = (0,)) -> None:
+    """Print a table; the columns with these indices are text, the others are figures."""
     from rich.console import Console
     from rich.table import Table
 
     drawn = Table(title=title, title_justify="left")
     for i, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if i == 0 else "right")
+        drawn.add_column(column, justify="left" if i in texts else "right")
     for row in rows:
         drawn.add_row(*(str(cell) for cell in row))
     width = None if sys.stdout.isatty() else 160
@@ -29,14 +33,50 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
 
 
 def extraction(report: ExtractReport, out: Path) -> None:
-    """Say what an extraction did."""
-    kept = len(report.shards) - len(report.made)
-    rate = f", {report.n_snippets / report.seconds:.1f} snippets/s" if report.made and report.seconds else ""
-    print(
-        f"{len(report.shards)} shards in {out} ({len(report.made)} made, {kept} kept), "
-        f"{report.n_snippets} snippets in {report.seconds:.1f} s{rate}",
-        file=sys.stderr,
-    )
+    """Say what an extraction did, how fast, and which stages worked how long."""
+    failed = f", {len(report.failures)} failed" if report.failures else ""
+    lines = [f"{len(report.shards)} shards in {out} ({len(report.made)} made, {len(report.kept)} kept){failed}"]
+    if report.made:
+        lines.append(
+            f"{report.hours:.3g} hours of video, {report.n_snippets} snippets in {report.seconds:.1f} s: "
+            f"{report.snippets_per_s:.1f} snippets/s, {report.times_real_time:.3g} x real time"
+        )
+        shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in report.share_by_stage.items())
+        lines.append(f"work by stage, which overlap: {shares}")
+    for line in lines:
+        print(printable(line), file=sys.stderr)
+
+
+def plan(found: Plan) -> None:
+    """Print what would become of each video, and the sums over what would be made."""
+    columns = ("video", "action", "length s", "snippets", "shard kB", "why")
+    table("", columns, (_planned(one) for one in found.videos), texts=(0, 1, 5))
+    work = found.of("make", "redo")
+    length_s, n = sum(one.duration_s or 0 for one in work), sum(one.n_snippets or 0 for one in work)
+    counts = {action: sum(one.action == action for one in found.videos) for action in ("make", "redo", "keep")}
+    done = ", ".join(f"{n_videos} to {action}" for action, n_videos in counts.items())
+    size = sum(one.n_bytes or 0 for one in work) / 1e6
+    lines = [f"{done}, {len(found.of('unusable'))} unusable"]
+    lines += [f"about {length_s / 3600:.3g} hours of video, {n} snippets, {size:.3g} MB of shards"] if work else []
+    for line in (*lines, *found.notes):
+        print(line, file=sys.stderr)
+
+
+def _planned(one: Planned) -> tuple[str, ...]:
+    length = "?" if one.duration_s is None else f"{one.duration_s:.2f}"
+    size = "?" if one.n_bytes is None else f"{one.n_bytes / 1e3:.0f}"
+    n = "?" if one.n_snippets is None else str(one.n_snippets)
+    figures = ("", "", "") if one.action == "unusable" else (length, n, size)
+    return (printable(one.path), one.action, *figures, printable(one.reason))
+
+
+def detections(results: Results) -> None:
+    """Print a table per video, best detections first; times in seconds."""
+    for name, found in results.by_video.items():
+        rows = [
+            (printable(d.label), f"{d.segment.start_s:.2f}", f"{d.segment.end_s:.2f}", f"{d.score:.3f}") for d in found
+        ]
+        table(printable(name), ("label", "start s", "end s", "score"), rows)
 
 
 def evaluation(found: Evaluation) -> None:

@@ -13,7 +13,7 @@ from cli import options as o
 
 if TYPE_CHECKING:
     from tal.pipeline import ExtractReport
-    from tal.results import Results
+    from tal.pipeline.planning import Plan
 
 Videos = Annotated[list[Path], typer.Argument(help="Video files, or folders that are searched for them.")]
 LabelsFile = Annotated[Path, typer.Option("--labels", "-l", help="CSV (video,label), JSON or THUMOS14 folder.")]
@@ -23,44 +23,84 @@ Subset = Annotated[str | None, typer.Option(help="Subset of the ground truth to 
 def extract(
     videos: Videos,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of feature shards.")] = Path("features"),
+    preset: o.Preset = None,
+    backbone: o.Backbone = None,
     weights: o.Weights = None,
     decoder: o.Decoder = None,
     flow: o.Flow = None,
     fps: Annotated[str | None, typer.Option(help="Rate that frames are resampled to; default 25.")] = None,
+    precision: o.Precision = None,
     device: o.Device = None,
     workers: o.Workers = None,
+    part: Annotated[
+        str | None, typer.Option("--shard", metavar="I/N", help="Only part I of N, from 0, for job arrays: 0/4 to 3/4.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done to each video; write nothing.")
+    ] = False,
     config: o.Config = [],
     sets: o.Sets = [],
     cache: o.CacheDir = None,
     force: o.Force = False,
+    as_json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
     """Extract two-stream I3D features, one shard per video.
 
-    Shards that are there and were made with the same settings are kept.
+    Shards that are there and were made with the same settings are kept. Several processes may fill one folder; --shard
+    gives each its part by the videos' names, so that adding videos moves no others.
 
     Examples:
         tal extract videos/
+
+        tal extract videos/ --dry-run
+
+        tal extract videos/ --preset cmcs
+
+        tal extract videos/ --backbone slow_r50 --set extract.streams=[rgb]
+
+        tal extract videos/ --shard $SLURM_ARRAY_TASK_ID/8
 
         tal extract videos/ -o features --weights random:0 --set extract.short_side=64 --set extract.crop=0
     """
     from cli import render
     from tal import config as configuration
     from tal import pipeline
+    from tal.pipeline.parts import WHOLE, Part
+    from tal.pipeline.planning import Plan, plan_extraction
 
     given = {
         "extract.weights": weights,
         "extract.decoder": decoder,
         "extract.flow.backend": flow,
         "extract.fps": fps,
+        "extract.backbone": backbone,
+        "extract.precision": precision,
         "runtime.device": device,
         "runtime.workers": workers,
     }
-    settings = configuration.load(files=config, sets=sets, options=given)
+    settings = configuration.load(files=config, sets=sets, options=given, preset=preset)
+    chosen, call = Part.parse(part) if part else WHOLE, plan_extraction if dry_run else pipeline.extract
     with o.environment(cache, force, quiet) as env:
-        report = pipeline.extract(videos, out, settings, **env)
-    render.extraction(report, out)
-    _raise_failures(report)
+        found = call(videos, out, settings, part=chosen, **env)
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=1))
+    if isinstance(found, Plan):
+        _show_plan(found, as_json)
+    else:
+        render.extraction(found, out)
+        _raise_failures(found)
+
+
+def _show_plan(found: Plan, as_json: bool) -> None:
+    """Draw what would be done; end with exit status 1 if a video cannot be used."""
+    from cli import render
+    from tal.errors import BatchError
+
+    if not as_json:
+        render.plan(found)
+    if n := len(found.of("unusable")):
+        raise BatchError(f"{n} of {len(found.videos)} videos cannot be used", {})
 
 
 def train(
@@ -100,52 +140,6 @@ def train(
     print(run.path)
 
 
-def localize(
-    videos: Videos,
-    model: Annotated[Path, typer.Option("--model", help="A run folder or its model.safetensors.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON file; default: stdout.")] = None,
-    features: Annotated[Path | None, typer.Option("--features", "-f", help="Look for shards here first.")] = None,
-    weights: o.Weights = None,
-    device: o.Device = None,
-    workers: o.Workers = None,
-    config: o.Config = [],
-    sets: o.Sets = [],
-    cache: o.CacheDir = None,
-    force: o.Force = False,
-    quiet: o.Quiet = False,
-) -> None:
-    """Find when the model's actions happen in videos; writes ActivityNet-style JSON.
-
-    Examples:
-        tal localize my_video.mp4 --model runs/stpn > detections.json
-
-        tal localize videos/ --model runs/stpn -o detections.json --set localize.nms=0.4
-    """
-    from tal import pipeline
-
-    given = {"extract.weights": weights, "runtime.device": device, "runtime.workers": workers}
-    settings = pipeline.model_settings(model, config, sets, given)
-    with o.environment(cache, force, quiet) as env:
-        try:
-            results = pipeline.localize(videos, model, settings, features=features, **env)
-        except pipeline.LocalizeBatchError as error:
-            _give(error.results, output)
-            raise
-    _give(results, output)
-
-
-def _give(results: Results, output: Path | None) -> None:
-    from tal.pipeline.localizing import write_detections
-    from tal.results import dumps
-
-    if output is None:
-        print(dumps(results), end="")
-    else:
-        write_detections(output, results)
-        n = sum(len(found) for found in results.by_video.values())
-        print(f"{n} detections in {len(results.by_video)} videos: {output}", file=sys.stderr)
-
-
 def evaluate(
     detections: Annotated[Path, typer.Argument(help="ActivityNet-style JSON or THUMOS14 text lines.")],
     truth: Annotated[Path, typer.Argument(help="ActivityNet-style JSON or a THUMOS14 folder.")],
@@ -183,6 +177,8 @@ def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for features/ and runs/.")] = Path(),
     method: o.MethodName = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; default: the method's.")] = None,
+    preset: o.Preset = None,
+    backbone: o.Backbone = None,
     weights: o.Weights = None,
     decoder: o.Decoder = None,
     flow: o.Flow = None,
@@ -209,6 +205,7 @@ def run(
     from tal import pipeline
 
     given = {
+        "extract.backbone": backbone,
         "extract.weights": weights,
         "extract.decoder": decoder,
         "extract.flow.backend": flow,
@@ -216,7 +213,7 @@ def run(
         "runtime.device": device,
         "runtime.workers": workers,
     }
-    settings = configuration.load(method, config, sets, given)
+    settings = configuration.load(method, config, sets, given, preset=preset)
     with o.environment(cache, force, quiet) as env:
         report = pipeline.run(videos, labels, settings, annotations=annotations, out=out, name=name, **env)
     render.chain(report)

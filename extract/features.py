@@ -1,74 +1,59 @@
-"""Video -> features: both streams in one pass, forward only, in memory that does not grow with the video.
+"""Videos -> features: both streams in one pass over many videos, forward only.
 
-Frames come resampled and scaled. Flow is computed between neighbouring scaled frames, before cropping; the flow of a
-frame is the motion from it to the next one, and the last frame repeats the flow before it. Snippet i covers the frames
-[i * stride, i * stride + length). A video shorter than one snippet is filled up with its last frame.
+Decoding, flow and the networks overlap (`extract.stream`); on a CPU flow and networks take turns. Snippets of several
+videos share the networks' batches, so that short videos fill them too. What else is in a batch changes a feature by
+rounding at most, on the CPU not at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from extract import flow as flow_engines
 from extract.flow._base import FlowBackend
-from extract.flow.presets import apply, preset
-from extract.prefetch import prefetch
-from extract.video import ResampledVideo, open_video
+from extract.snippets import Frames, clips, crop, network_input, views
+from extract.stopwatch import NETWORK, Stopwatch
+from extract.stream import Passing, Request, snippet_stream
 from tal.devices import pick_device
-from tal.errors import WeightsError
+from tal.errors import TalError, WeightsError
 from tal.settings import ExtractSettings, RuntimeSettings
-from tal.types import ByteArray, Features, FloatArray, SnippetGrid
+from tal.types import Features, FloatArray
 
 if TYPE_CHECKING:
     import torch
 
     from extract.i3d import I3D
 
-BLOCK = 32  # frames whose flow is computed together
+__all__ = [
+    "Embedder",
+    "Extractor",
+    "Frames",
+    "Request",
+    "crop",
+    "embed",
+    "network_input",
+    "open_flow",
+    "sample_clips",
+]
 OnSnippets = Callable[[int], None]
+_NOT_FINITE = "the features are not finite: these weights do not fit this input; fetch them again"
 
 
-@dataclass(frozen=True)
-class Frames:
-    """Consecutive prepared frames: what the two networks read, and the motion of each frame.
+class Embedder(Protocol):
+    """Turns clips into feature vectors."""
 
-    Attributes:
-        rgb: Cropped frames, uint8 (F, h, w, 3).
-        flow: Cropped network input in [-1, 1], float32 (F, h, w, 2); no columns when the flow stream is off.
-        motion: Mean flow magnitude of the whole scaled frame, px per frame, (F,).
-    """
+    def embed(self, clips: torch.Tensor) -> Any:
+        """Map clips (B, C, F, h, w) on the CPU, float32 in [-1, 1] or uint8 RGB, to float32 (B, 1024).
 
-    rgb: ByteArray
-    flow: FloatArray
-    motion: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.rgb)
-
-    def __getitem__(self, part: slice) -> Frames:
-        return Frames(self.rgb[part], self.flow[part], self.motion[part])
-
-    def __add__(self, other: Frames) -> Frames:
-        return Frames(
-            np.concatenate((self.rgb, other.rgb)),
-            np.concatenate((self.flow, other.flow)),
-            np.concatenate((self.motion, other.motion)),
-        )
-
-    def padded(self, n_frames: int) -> Frames:
-        """Repeat the last frame up to `n_frames`."""
-        index = np.minimum(np.arange(n_frames), len(self) - 1)
-        return Frames(self.rgb[index], self.flow[index], self.motion[index])
-
-
-FrameStream = Generator[Frames, None, None]
+        Raises:
+            TalError: If these clips cannot be embedded.
+        """
 
 
 class Extractor:
@@ -77,15 +62,18 @@ class Extractor:
     Args:
         settings: What to extract; `decoder` and `flow.backend` name what is really used.
         runtime: Device, threads, batch size.
-        networks: Stream name to I3D in evaluation mode, on the device.
+        networks: Stream name to what computes its vectors.
         provenance: What goes into each shard beside the video's own entries.
+
+    Attributes:
+        watch: How long decoding, flow and the networks have worked.
     """
 
     def __init__(
         self,
         settings: ExtractSettings,
         runtime: RuntimeSettings,
-        networks: Mapping[str, I3D],
+        networks: Mapping[str, Embedder],
         provenance: Mapping[str, Any],
     ) -> None:
         self._settings = settings
@@ -93,59 +81,100 @@ class Extractor:
         self._networks = networks
         self._provenance = provenance
         self._flow = open_flow(settings, runtime)
+        self.watch = Stopwatch(take_turns=pick_device(runtime.device).type == "cpu")
 
     @property
     def notes(self) -> list[str]:
-        """What the flow engine has to say, one line each."""
-        return list(getattr(self._flow, "notes", ()))
+        """What the engines have to say, one line each."""
+        engines = (self._flow, *self._networks.values())
+        return list(dict.fromkeys(note for engine in engines for note in getattr(engine, "notes", ())))
 
     def close(self) -> None:
         """Release the flow engine's threads."""
         if self._flow is not None:
             self._flow.close()
 
-    def extract(self, path: Path, video: Mapping[str, Any], on_snippets: OnSnippets = lambda n: None) -> Features:
-        """Return one video's features.
-
-        Args:
-            path: The video.
-            video: Provenance of this video, such as its digest.
-            on_snippets: Called with the number of snippets of each finished batch.
+    def extract(self, path: Path, about: Mapping[str, Any], on_snippets: OnSnippets = lambda n: None) -> Features:
+        """Return one video's features; `run` says more.
 
         Raises:
             VideoError: If the video cannot be decoded.
         """
-        opened = opened_video(path, self._settings)
-        vectors: dict[str, list[FloatArray]] = {stream: [] for stream in self._settings.streams}
-        motion: list[FloatArray] = []
-        for batch in batched(snippets(opened, self._settings, self._flow), self._runtime.batch):
-            for stream, rows in vectors.items():
-                rows.append(embed(self._networks[stream], network_input(batch, stream)))
-            motion.append(np.array([one.motion.mean() for one in batch], np.float32))
-            on_snippets(len(batch))
-        return self._features(opened, vectors, motion, video)
+        ((_, found),) = self.run([Request(path, about)], on_snippets)
+        if isinstance(found, TalError):
+            raise found
+        return found
 
-    def _features(
-        self,
-        opened: ResampledVideo,
-        vectors: Mapping[str, list[FloatArray]],
-        motion: list[FloatArray],
-        video: Mapping[str, Any],
-    ) -> Features:
-        s = self._settings
-        n = sum(len(part) for part in motion)
-        return Features(
-            {stream: np.concatenate(parts) for stream, parts in vectors.items()},
-            SnippetGrid(n, s.fps, s.length, s.stride, opened.offset),
-            opened.report.end_s,
-            np.concatenate(motion) if self._flow is not None else None,
-            {**self._provenance, "video": {**video, "decode": asdict(opened.report)}},
-        )
+    def run(
+        self, requests: Iterable[Request], on_snippets: OnSnippets = lambda n: None
+    ) -> Generator[tuple[Request, Features | TalError], None, None]:
+        """Yield each video's features, or why there are none, as soon as its last snippet is embedded.
 
+        Args:
+            requests: The videos; asked for on a thread of its own, a bounded number ahead of what is yielded.
+            on_snippets: Called with the number of snippets of each finished batch.
 
-def opened_video(path: Path, settings: ExtractSettings) -> ResampledVideo:
-    """Open a video, to be read as the settings say."""
-    return open_video(path, settings.fps, settings.short_side, settings.decoder, settings.max_gap_s)
+        Yields:
+            The videos in the order of the requests. A video that fails does not change the features of others.
+
+        Raises:
+            StorageError: If `requests` raises it.
+        """
+        size, batch = self._runtime.batch, list[tuple[Passing, Frames]]()
+        ended: deque[Passing] = deque()
+        with closing(snippet_stream(requests, self._settings, self._flow, size, self.watch)) as stream:
+            for video, item in stream:
+                if not isinstance(item, Frames):
+                    video.error = video.error or item
+                    ended.append(video)
+                elif video.error is None:
+                    if batch and batch[0][1].rgb.shape != item.rgb.shape:  # pictures of another shape, uncropped
+                        self._embed(batch, on_snippets)
+                        batch = []
+                    batch.append((video, item))
+                if len(batch) == size:
+                    self._embed(batch, on_snippets)
+                    batch = []
+                yield from self._finished(ended, batch)
+            if batch:
+                self._embed(batch, on_snippets)
+            yield from self._finished(ended, [])
+
+    def _finished(
+        self, ended: deque[Passing], batch: list[tuple[Passing, Frames]]
+    ) -> Generator[tuple[Request, Features | TalError], None, None]:
+        """Take videos off `ended`, in order, as long as no snippet of theirs waits in the batch."""
+        waiting = {video for video, _ in batch}
+        while ended and (ended[0].error is not None or ended[0] not in waiting):
+            video = ended.popleft()
+            yield video.request, video.error or video.features(self._settings, self._provenance)
+
+    def _embed(self, batch: list[tuple[Passing, Frames]], on_snippets: OnSnippets) -> None:
+        """Give each video of a batch its vectors; where that fails, find the videos that are to blame."""
+        try:
+            self._add_vectors(batch)
+        except TalError as error:
+            videos = dict.fromkeys(video for video, _ in batch)
+            if len(videos) == 1:
+                batch[0][0].fail(error)
+            else:
+                for video in videos:
+                    self._embed([pair for pair in batch if pair[0] is video], lambda n: None)
+        on_snippets(len(batch))
+
+    def _add_vectors(self, batch: list[tuple[Passing, Frames]]) -> None:
+        rows = {stream: self._rows(stream, [frames for _, frames in batch]) for stream in self._settings.streams}
+        for i, (video, frames) in enumerate(batch):
+            video.motion.append(float(frames.motion.mean()))
+            for stream, vectors in rows.items():
+                video.vectors.setdefault(stream, []).append(vectors[i])
+
+    def _rows(self, stream: str, snippets: list[Frames]) -> FloatArray:
+        """Return a vector for each snippet, the mean over its views."""
+        looks = zip(*(views(one, self._settings) for one in snippets), strict=True)
+        with self.watch.in_turn(NETWORK[stream]):
+            found = [np.asarray(self._networks[stream].embed(clips(look, stream)), np.float32) for look in looks]
+            return np.asarray(np.mean(found, axis=0), np.float32) if len(found) > 1 else found[0]
 
 
 def open_flow(settings: ExtractSettings, runtime: RuntimeSettings) -> FlowBackend | None:
@@ -156,95 +185,35 @@ def open_flow(settings: ExtractSettings, runtime: RuntimeSettings) -> FlowBacken
     return flow_engines.load(flow.backend, runtime.workers, device, flow.quality)
 
 
-def snippets(
-    opened: ResampledVideo, settings: ExtractSettings, engine: FlowBackend | None
-) -> Generator[Frames, None, None]:
-    """Yield the snippets of an opened video, each of `settings.length` frames, in order."""
-    with closing(prefetch(iter(opened), BLOCK)) as frames:
-        yield from windows(prepared(frames, settings, engine), settings)
-
-
-def prepared(frames: Iterable[ByteArray], settings: ExtractSettings, engine: FlowBackend | None) -> Iterator[Frames]:
-    """Turn scaled frames into blocks of network-ready frames, each with the flow to its successor."""
-    convention = preset(settings.flow.preset)
-    stream, last_flow = iter(frames), None
-    held = list(islice(stream, 1))
-    while held:
-        more = list(islice(stream, BLOCK))
-        rgb = np.stack(held + more)
-        flow = _flow(engine, rgb)
-        if more:
-            last_flow, held, rgb = flow[-1:], more[-1:], rgb[:-1]
-        else:  # the last frame of the video: repeat the flow that leads to it
-            flow, held = np.zeros((1, *rgb.shape[1:3], 2), np.float32) if last_flow is None else last_flow, []
-        motion = flow_engines.motion_px(flow)
-        yield Frames(crop(rgb, settings.crop), apply(crop(flow, settings.crop), convention), motion)
-
-
-def _flow(engine: FlowBackend | None, rgb: ByteArray) -> FloatArray:
-    if engine is None:
-        return np.zeros((len(rgb) - 1, *rgb.shape[1:3], 2), np.float32)
-    return engine.pairs(flow_engines.to_gray(rgb))
-
-
-def crop(frames: Any, side: int) -> Any:
-    """Return the centre crop of (F, H, W, channels), or all of it for side 0."""
-    if not side:
-        return frames
-    top, left = (frames.shape[1] - side) // 2, (frames.shape[2] - side) // 2
-    return frames[:, top : top + side, left : left + side]
-
-
-def windows(blocks: Iterable[Frames], settings: ExtractSettings) -> Iterator[Frames]:
-    """Cut a stream of frames into snippets by length, stride and tail rule, holding little more than one snippet."""
-    length, stride = settings.length, settings.stride
-    held: Frames | None = None
-    skip = n_given = 0
-    for block in blocks:
-        held = block if held is None else held + block
-        dropped = min(skip, len(held))
-        held, skip = held[dropped:], skip - dropped
-        while len(held) >= length:
-            yield held[:length]
-            n_given += 1
-            dropped = min(stride, len(held))
-            held, skip = held[dropped:], stride - dropped
-    fresh = 0 if held is None else len(held) - (max(0, length - stride) if n_given else 0)
-    if held is not None and len(held) and fresh > 0 and (settings.tail == "pad" or not n_given):
-        yield held.padded(length)
-
-
-def network_input(batch: list[Frames], stream: str) -> torch.Tensor:
-    """Return one stream of a batch as float32 (B, C, F, h, w) in [-1, 1]."""
-    import torch
-
-    if stream == "flow":
-        values = torch.from_numpy(np.stack([one.flow for one in batch]))
-    else:
-        values = torch.from_numpy(np.stack([one.rgb for one in batch])).float().mul_(2 / 255).sub_(1)
-    return values.permute(0, 4, 1, 2, 3).contiguous()
-
-
 def embed(network: I3D, clips: torch.Tensor) -> FloatArray:
-    """Return the features of a batch of clips, float32 (B, 1024)."""
+    """Return the features of a batch of clips, float32 (B, 1024).
+
+    Raises:
+        WeightsError: If they are not finite.
+    """
     import torch
 
     with torch.inference_mode():
         device = next(network.parameters()).device
         vectors: FloatArray = network.embed(clips.to(device)).float().cpu().numpy()
     if not np.isfinite(vectors).all():
-        raise WeightsError("the features are not finite: these weights do not fit this input; fetch them again")
+        raise WeightsError(_NOT_FINITE)
     return vectors
 
 
-def batched(items: Iterator[Frames], size: int) -> Iterator[list[Frames]]:
-    """Group items into lists of up to `size`."""
-    while batch := list(islice(items, size)):
-        yield batch
-
-
 def sample_clips(path: Path, settings: ExtractSettings, engine: FlowBackend | None, n: int) -> list[Frames]:
-    """Return the first `n` snippets of a video, to calibrate random weights on."""
-    opened = opened_video(path, settings)
-    with closing(snippets(opened, settings, engine)) as some:
-        return list(islice(some, n))
+    """Return the first `n` snippets of a video, to calibrate random weights on.
+
+    Raises:
+        VideoError: If the video cannot be decoded.
+    """
+    found: list[Frames] = []
+    with closing(snippet_stream([Request(path)], settings, engine, depth=1)) as stream:
+        for _, item in stream:
+            if isinstance(item, TalError):
+                raise item
+            if item is not None:
+                found.append(views(item, settings)[0])
+            if len(found) == n:
+                break
+    return found

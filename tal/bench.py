@@ -1,6 +1,7 @@
 """Benchmarks of one form: ours and a peer measured in the same run, as a table or JSON.
 
-A benchmark is a file ``benchmarks/NAME.py`` with a docstring and ``run(quick, progress) -> list[Row]``.
+A benchmark is a file ``benchmarks/NAME.py`` with a docstring and ``run(quick, progress) -> list[Row]``; it is
+``NAME_.py`` where NAME is also a package, which scripts in that folder would no longer find.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def available() -> dict[str, str]:
     found = {}
     for path in sorted(shipped("benchmarks").glob("[!_]*.py")):
         about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        found[path.stem] = about.partition("\n")[0]
+        found[path.stem.rstrip("_")] = about.partition("\n")[0]
     return found
 
 
@@ -84,7 +85,9 @@ def run(name: str, quick: bool, progress: Progress) -> Result:
     """
     if name not in available():
         raise ConfigError(f"unknown benchmark '{name}'{suggest(name, available())}")
-    return Result(name, machine(), _load(shipped("benchmarks") / f"{name}.py")(quick, progress))
+    folder = shipped("benchmarks")
+    (path,) = (folder / f"{name}{end}.py" for end in ("", "_") if (folder / f"{name}{end}.py").exists())
+    return Result(name, machine(), _load(path)(quick, progress))
 
 
 def _load(path: Path) -> Callable[[bool, Progress], list[Row]]:

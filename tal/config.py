@@ -1,6 +1,7 @@
 """From YAML files and command-line settings to validated, frozen `Settings`.
 
-Precedence: code default < shipped YAML of the method < ``--config`` file < ``--set key=value`` < named option.
+Precedence: code default < shipped YAML of the method < that of the ``--preset`` < ``--config`` file <
+``--set key=value`` < named option.
 Messages name the key, where it was written and the nearest known key.
 """
 
@@ -27,6 +28,7 @@ def load(
     sets: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     base: Mapping[str, Any] | None = None,
+    preset: str | None = None,
 ) -> Settings:
     """Return the settings that the sources give together.
 
@@ -36,6 +38,7 @@ def load(
         sets: ``key=value`` texts, values in YAML.
         options: Dotted keys to values; None values are left out.
         base: A complete tree of settings that takes the place of the shipped YAML, such as a model's own.
+        preset: Name of a shipped convention of extracting features, such as ``cmcs``.
 
     Raises:
         ConfigError: For an unknown key, method or value, with the place it came from.
@@ -43,7 +46,7 @@ def load(
     given = {k: v for k, v in (options or {}).items() if v is not None}
     if method is not None:
         given["method.name"] = method
-    layers = [(str(path), read_yaml(path)) for path in files]
+    layers = [*_preset(preset), *((str(path), read_yaml(path)) for path in files)]
     layers += [("--set", _nest(*_split(text))) for text in sets]
     layers += [("option", _nest(key, value)) for key, value in given.items()]
     if base is not None:
@@ -55,7 +58,25 @@ def load(
 
 def methods() -> list[str]:
     """Return the names of the methods that have a shipped YAML."""
-    return sorted(path.stem for path in (shipped("configs") / "methods").glob("*.yaml"))
+    return _names("methods")
+
+
+def presets() -> list[str]:
+    """Return the names of the shipped conventions of extracting features."""
+    return _names("extract")
+
+
+def _names(folder: str) -> list[str]:
+    return sorted(path.stem for path in (shipped("configs") / folder).glob("*.yaml"))
+
+
+def _preset(name: str | None) -> list[tuple[str, Tree]]:
+    if name is None:
+        return []
+    if name not in presets():
+        raise ConfigError(f"unknown preset '{name}'{suggest(name, presets())}")
+    path = shipped("configs") / "extract" / f"{name}.yaml"
+    return [(str(path), read_yaml(path))]
 
 
 def read_yaml(path: Path) -> Tree:

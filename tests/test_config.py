@@ -9,6 +9,7 @@ import pytest
 
 from tal import config
 from tal.errors import ConfigError
+from tal.files import shipped
 from tal.settings import tiou_range
 
 
@@ -100,3 +101,37 @@ def test_settings_that_fit_only_together_may_come_in_any_order(tmp_path: Path) -
     for sets in (["extract.short_side=64", "extract.crop=0"], ["extract.crop=0", "extract.short_side=64"]):
         assert config.load(sets=sets).extract.short_side == 64
     assert config.load(files=[file], sets=["extract.crop=32"]).extract.crop == 32
+
+
+def test_a_preset_lies_under_files_and_settings() -> None:
+    plain = config.load(preset="cmcs").extract
+    assert (plain.size, plain.crop, plain.stride, plain.flow.preset) == ((340, 256), 224, 4, "denseflow")
+    changed = config.load(preset="cmcs", sets=["extract.stride=16"], options={"extract.fps": "25"}).extract
+    assert (changed.stride, changed.fps, changed.size) == (16, Fraction(25), (340, 256))
+
+
+@pytest.mark.parametrize("name", config.presets())
+def test_presets_name_every_convention(name: str) -> None:
+    """A convention that leaves something to defaults would change with them."""
+    tree = config.read_yaml(shipped("configs") / "extract" / f"{name}.yaml")["extract"]
+    assert {"fps", "crop", "crops", "length", "stride", "tail", "flow"} <= set(tree)
+    assert ("size" in tree) != ("short_side" in tree)
+    assert config.load(preset=name).extract.streams == ("rgb", "flow")
+
+
+def test_unknown_preset() -> None:
+    with pytest.raises(ConfigError, match=r"^unknown preset 'cmc'.*'cmcs'"):
+        config.load(preset="cmc")
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (["extract.size=[200, 256]"], "--set: extract: crop (224 px) is larger than size (200 px)"),
+        (["extract.crops=ten", "extract.crop=0"], "--set: extract: crops 'ten' need a size; set crop, such as 224"),
+    ],
+)
+def test_crops_must_fit(sets: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(sets=sets)
+    assert str(caught.value) == message

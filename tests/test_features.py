@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract.features import BLOCK, Frames, crop, network_input, prepared, windows
 from extract.flow._base import FlowBackend
+from extract.snippets import BLOCK, Frames, crop, n_snippets, network_input, prepared, views, windows
 from tal.settings import ExtractSettings
 
 
@@ -68,6 +68,7 @@ def test_windows_are_the_documented_frames_however_blocks_fall(
     blocks = [whole[i : i + block] for i in range(0, n, block)]
     found = [one.motion.astype(int).tolist() for one in windows(blocks, settings)]
     assert found == expected(n, length, stride, pad)
+    assert n_snippets(n, settings) == len(found)
 
 
 @pytest.mark.parametrize("n", [1, 2, BLOCK, BLOCK + 1, BLOCK + 2, 3 * BLOCK])
@@ -121,3 +122,17 @@ def test_network_input_is_channels_first_in_minus_one_to_one() -> None:
     assert rgb.min() == rgb.max() == 1 and flow.max() == -1
     dark = Frames(np.zeros((16, 4, 5, 3), np.uint8), frames.flow, frames.motion)
     assert network_input([dark], "rgb").min() == -1
+
+
+def test_ten_crops_are_centre_and_corners_and_their_mirror_images() -> None:
+    """Each pixel holds its row and column; motion to the right is motion to the left in the mirror."""
+    rows, columns = np.mgrid[:40, :60]
+    rgb = np.stack([rows, columns, columns], axis=-1).astype(np.uint8)[None]
+    flow = np.stack([columns, rows], axis=-1).astype(np.float32)[None] / 100
+    found = views(Frames(rgb, flow, np.zeros(1)), ExtractSettings(short_side=40, crop=32, crops="ten"))
+    corners = [(4, 14), (0, 0), (0, 28), (8, 0), (8, 28)]
+    assert [tuple(one.rgb[0, 0, 0, :2]) for one in found[:5]] == corners
+    assert [tuple(one.rgb[0, 0, -1, :2]) for one in found[5:]] == corners
+    for plain, mirrored in zip(found[:5], found[5:], strict=True):
+        assert plain.rgb.shape == mirrored.rgb.shape == (1, 32, 32, 3)
+        assert mirrored.flow[0, 3, 5].tolist() == [-plain.flow[0, 3, 26, 0], plain.flow[0, 3, 26, 1]]

@@ -7,18 +7,17 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from weights_server import CONTENT, ETAG, Server
 
 from extract import weights
 from extract.fetch import KNOWN_FILES, KnownFile, fetch
 from tal.errors import WeightsError
 from tal.progress import Silent
-
-CONTENT = bytes(range(256)) * 40
 
 
 @pytest.fixture(autouse=True)
@@ -27,30 +26,30 @@ def _no_folder_or_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
 
 
-class _Server(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        if self.path == "/gone":
-            self.send_error(404)
-            return
-        self.send_response(200)
-        if self.path != "/unsized":
-            self.send_header("Content-Length", str(len(CONTENT)))
-        self.end_headers()
-        self.wfile.write(CONTENT[:100] if self.path == "/cut" else CONTENT)
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
+def server() -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    server.asked = []  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield server
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def address(server: ThreadingHTTPServer) -> str:
+    server.asked.clear()  # type: ignore[attr-defined]
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits between attempts, which take no time."""
+    waited: list[float] = []
+    monkeypatch.setattr("extract.download.time.sleep", waited.append)
+    return waited
 
 
 class Counted(Silent):
@@ -66,6 +65,10 @@ class Counted(Silent):
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         self.done += amount
+
+
+def part_in(folder: Path) -> Path:
+    return folder / ".rgb_imagenet.pt.part"
 
 
 def published(url: str, **changes: Any) -> KnownFile:
@@ -99,8 +102,11 @@ def test_a_fetched_file_is_whole_and_fetched_once(tmp_path: Path, address: str, 
     ("page", "changes", "reason"),
     [
         ("/gone", {}, "the server says 404 Not Found"),
-        ("/cut", {}, "the connection was cut at 100 of 10240 bytes"),
-        ("/whole", {"n_bytes": 7}, "what came has 10240 bytes, not 7"),
+        ("/whole", {"n_bytes": 7}, "the server offers 10240 bytes, not 7"),
+        ("/shorter", {}, "the server offers 10235 bytes, not 10240"),
+        ("/longer", {}, "the server offers 10245 bytes, not 10240"),
+        ("/endless", {}, "more than 10240 bytes came"),
+        ("/page", {}, "what came is a web page, not the file (a page of the network's login or of an error?)"),
         (
             "/whole",
             {"blob_sha1": "0" * 40},
@@ -119,6 +125,92 @@ def test_a_failed_fetch_leaves_nothing_and_says_what_to_do(
         f" {tmp_path / 'rgb_imagenet.pt'}, name a copy with --weights, or use --weights random:0 (untrained)"
     )
     assert visible(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "ranges", "waits"),
+    [
+        ("ranges", [(None, None), ("bytes=3000-", ETAG), ("bytes=6000-", ETAG), ("bytes=9000-", ETAG)], [1, 1, 1]),
+        ("ignores", [(None, None), ("bytes=3000-", None)], [1]),
+        ("changed", [(None, None), ("bytes=3000-", ETAG)], [1]),
+        ("elsewhere", [(None, None), ("bytes=3000-", None), (None, None)], [1, 2]),
+        ("busy", [(None, None)] * 3, [1, 2]),
+    ],
+)
+def test_a_dropped_download_goes_on_or_begins_anew(
+    tmp_path: Path,
+    server: Any,
+    address: str,
+    pauses: list[float],
+    page: str,
+    ranges: list[tuple[str | None, str | None]],
+    waits: list[float],
+) -> None:
+    bar = Counted()
+    assert fetch(published(f"{address}/{page}"), tmp_path, bar).read_bytes() == CONTENT
+    assert [(asked, condition) for _, asked, condition in server.asked] == ranges
+    assert pauses == waits
+    assert visible(tmp_path) == ["rgb_imagenet.pt"]
+    assert bar.done == len(CONTENT)
+
+
+def test_what_came_before_a_last_drop_is_kept_for_the_next_call(
+    tmp_path: Path, server: Any, address: str, pauses: list[float]
+) -> None:
+    with pytest.raises(WeightsError) as error:
+        fetch(published(f"{address}/cut"), tmp_path, Silent())
+    assert str(error.value) == (
+        f"cannot fetch rgb_imagenet.pt from {address}/cut: the connection was cut at 100 of 10240 bytes, 5 times in a"
+        f" row; what came is kept, the next attempt goes on from there; download it by hand to"
+        f" {tmp_path / 'rgb_imagenet.pt'}, name a copy with --weights, or use --weights random:0 (untrained)"
+    )
+    assert pauses == [1, 2, 4, 8]
+    assert part_in(tmp_path).read_bytes() == CONTENT[:100]
+    server.asked.clear()
+    assert fetch(published(f"{address}/ranges"), tmp_path, Silent()).read_bytes() == CONTENT
+    assert server.asked[0] == ("/ranges", "bytes=100-", None)
+    assert visible(tmp_path) == ["rgb_imagenet.pt"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked"),
+    [
+        (CONTENT, ["bytes=10240-"]),  # killed between the last byte and the renaming
+        (CONTENT + b"more", ["bytes=10244-", None, "bytes=3000-", "bytes=6000-", "bytes=9000-"]),
+        (b"x" * 9000, ["bytes=9000-", None, "bytes=3000-", "bytes=6000-", "bytes=9000-"]),
+        (b"x" * 10240, ["bytes=10240-", None, "bytes=3000-", "bytes=6000-", "bytes=9000-"]),
+    ],
+)
+def test_what_an_earlier_call_left_is_used_only_if_it_fits(
+    tmp_path: Path, server: Any, address: str, kept: bytes, asked: list[str | None]
+) -> None:
+    part_in(tmp_path).write_bytes(kept)
+    assert fetch(published(f"{address}/ranges"), tmp_path, Silent()).read_bytes() == CONTENT
+    assert [ranges for _, ranges, _ in server.asked] == asked
+
+
+@pytest.mark.parametrize("page", ["/shorter", "/longer"])
+def test_a_false_length_is_found_where_the_size_is_not_known(tmp_path: Path, address: str, page: str) -> None:
+    with pytest.raises(WeightsError, match=r"what came has git blob SHA-1|the connection was cut at 10240 of 10245"):
+        fetch(published(address + page, n_bytes=0), tmp_path, Silent())
+    assert not (tmp_path / "rgb_imagenet.pt").exists()
+
+
+def test_force_replaces_what_is_there_and_only_by_the_right_file(tmp_path: Path, address: str) -> None:
+    target = tmp_path / "rgb_imagenet.pt"
+    target.write_bytes(b"old")
+    with pytest.raises(WeightsError, match="web page"):
+        fetch(published(address + "/page"), tmp_path, Silent(), force=True)
+    assert target.read_bytes() == b"old"
+    assert fetch(published(address + "/whole"), tmp_path, Silent()).read_bytes() == b"old"
+    assert fetch(published(address + "/whole"), tmp_path, Silent(), force=True).read_bytes() == CONTENT
+
+
+def test_the_named_folder_gets_what_is_fetched(tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAL_WEIGHTS", str(tmp_path / "own"))
+    (tmp_path / "own").mkdir()
+    (source,) = weights.resolve("default", ["rgb"], Silent(), tmp_path, [published(address + "/whole")]).values()
+    assert source.path == tmp_path / "own" / "rgb_imagenet.pt"
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://no-such-host.invalid/x"])

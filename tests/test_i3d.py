@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import runpy
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +12,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stored_i3d import CASES, Stored
 from torch.nn import functional
 
 from extract import i3d
 from extract.i3d import CHANNELS, I3D, MaxPool3dSame, Unit3D, kinetics_classes, same_padding
 from extract.random_weights import random_state
-
-REFERENCE_CASES = [  # stream, frames, side in px
-    *[(stream, *case) for stream in CHANNELS for case in [(16, 224), (16, 225), (16, 256), (20, 224), (24, 224)]],
-    ("flow", 64, 224),
-]
 
 
 @pytest.fixture(autouse=True)
@@ -33,42 +27,16 @@ def _inference() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def bench(shared: Path) -> dict[str, Callable[..., Any]]:
-    return runpy.run_path(str(shared / "bench" / "i3d_reference_weights.py"))
+def stored(shared: Path) -> Stored:
+    return Stored(shared)
 
 
-@pytest.fixture(scope="module")
-def reference(shared: Path) -> dict[str, np.ndarray]:
-    with np.load(shared / "data" / "parity" / "i3d_reference.npz") as file:
-        return dict(file)
-
-
-@pytest.fixture(scope="module")
-def filled(bench: dict[str, Callable[..., Any]]) -> Callable[[str], I3D]:
-    """Networks with the weights of the stored outputs; strict loading checks every key."""
-
-    @cache
-    def network(stream: str) -> I3D:
-        made = I3D(CHANNELS[stream]).eval()
-        made.load_state_dict({key: torch.from_numpy(value) for key, value in bench["weights"](stream).items()})
-        return made
-
-    return network
-
-
-@pytest.mark.parametrize(("stream", "frames", "size"), REFERENCE_CASES)
-def test_outputs_are_those_of_the_reference_network(
-    filled: Callable[[str], I3D],
-    bench: dict[str, Callable[..., Any]],
-    reference: dict[str, np.ndarray],
-    stream: str,
-    frames: int,
-    size: int,
-) -> None:
-    network = filled(stream)
-    features = network.features(torch.from_numpy(bench["clip"](stream, frames, size)))
+@pytest.mark.parametrize(("stream", "frames", "size"), CASES)
+def test_outputs_are_those_of_the_reference_network(stored: Stored, stream: str, frames: int, size: int) -> None:
+    network = stored.network(stream)
+    features = network.features(stored.clip(stream, frames, size))
     for what, found in (("features", features), ("logits", network.logits(features))):
-        expected = reference[f"{stream}_{frames}_{size}_{what}"]
+        expected = stored.output(stream, frames, size, what)
         assert found.shape == (1, *expected.shape)
         assert np.abs(found[0].numpy() - expected).max() <= 1e-4 * np.abs(expected).max()
 

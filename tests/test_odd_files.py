@@ -130,15 +130,15 @@ def test_a_video_replaced_after_it_was_hashed_gives_no_shard(
 ) -> None:
     from extract.features import Extractor
 
-    video, honest = tmp_path / "a.mp4", Extractor.extract
+    video, honest = tmp_path / "a.mp4", Extractor.run
     video.write_bytes(some_video(world).read_bytes())
 
-    def replaced(self: Extractor, path: Path, *more: Any) -> Any:
-        features = honest(self, path, *more)
-        path.write_bytes(b"something else")
-        return features
+    def replaced(self: Extractor, *given: Any) -> Any:
+        for request, features in honest(self, *given):
+            video.write_bytes(b"something else")
+            yield request, features
 
-    monkeypatch.setattr(Extractor, "extract", replaced)
+    monkeypatch.setattr(Extractor, "run", replaced)
     done = pipeline.extract(video, tmp_path / "out", rgb, cache=Cache(tmp_path / "cache"))
     assert done.failures == {"a": f"{video}: changed while it was read; run again when nothing writes to it"}
     assert not list((tmp_path / "out").glob(f"*{shards.SUFFIX}"))

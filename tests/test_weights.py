@@ -64,6 +64,26 @@ def test_a_folder_is_searched_in_order_of_preference(tmp_path: Path) -> None:
     assert found["rgb"][1] == f"found in {folder}"
 
 
+def test_a_tensorflow_checkpoint_is_named_by_its_prefix_or_any_of_its_files(tmp_path: Path) -> None:
+    names = ["model.ckpt.index", "model.ckpt.data-00000-of-00001", "model.ckpt.meta"]
+    index = put(tmp_path / "v1.5", *names) / names[0]
+    for name in ["model.ckpt", *names]:
+        given = index.with_name(name)
+        assert resolve(given, ("rgb",), tmp_path) == {"rgb": (index, "given")}
+        assert resolve(f"flow={given},rgb={given}", ("rgb",), tmp_path) == {"rgb": (index, "given")}
+    with pytest.raises(WeightsError, match="no such file or folder"):
+        resolve(index.with_name("model"), ("rgb",), tmp_path)
+
+
+def test_the_folder_of_deepminds_checkpoints(tmp_path: Path) -> None:
+    for stream in ("rgb", "flow"):
+        put(tmp_path / f"{stream}_imagenet", "model.ckpt.index", "model.ckpt.data-00000-of-00001")
+    found = resolve(tmp_path, ("rgb", "flow"), tmp_path)
+    assert [path for path, _ in found.values()] == [
+        tmp_path / f"{stream}_imagenet" / "model.ckpt.index" for stream in ("rgb", "flow")
+    ]
+
+
 def test_default_looks_in_the_named_folder_then_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = put(tmp_path / "own", "model_rgb.pth")
     cached = put(tmp_path / "cache" / "weights", "rgb_imagenet.pt", "flow_imagenet.pt")
@@ -92,7 +112,7 @@ def test_default_looks_in_the_named_folder_then_in_the_cache(tmp_path: Path, mon
             "half",
             WeightsError,
             "half: no weights for stream 'flow'; known names are flow_imagenet.pt, model_flow.pth,"
-            " i3d_flow.safetensors; or write rgb=FILE,flow=FILE",
+            " i3d_flow.safetensors, flow_imagenet/model.ckpt.index; or write rgb=FILE,flow=FILE",
         ),
     ],
 )

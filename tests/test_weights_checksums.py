@@ -10,11 +10,14 @@ import google_crc32c
 import numpy as np
 import pytest
 import torch
+from bundles import deepmind_name
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from extract import weights
+from extract.sstable import masked_crc32c
+from extract.weights_names import from_tensorflow
 
 
 def crc32c_bitwise(content: bytes) -> int:
@@ -35,12 +38,12 @@ def test_crc32c_has_the_published_values() -> None:
 
 def test_masked_crc32c_of_the_check_string() -> None:
     """0xE3069283 rotated right by 15 bits is 0x2507C60D; plus 0xA282EAD8 it is 0xC78AB0E5 (LevelDB, table format)."""
-    assert weights.masked_crc32c(b"123456789") == 0xC78AB0E5
+    assert masked_crc32c(b"123456789") == 0xC78AB0E5
 
 
 @given(st.binary(max_size=50))
 def test_masking_is_undone_by_its_inverse(content: bytes) -> None:
-    rotated = (weights.masked_crc32c(content) - 0xA282EAD8) % 2**32
+    rotated = (masked_crc32c(content) - 0xA282EAD8) % 2**32
     assert (rotated << 15 | rotated >> 17) % 2**32 == crc32c_bitwise(content)
 
 
@@ -101,18 +104,12 @@ def test_the_table_holds_the_published_figures(shared: Path, checkpoint: str) ->
     published = json.loads((shared / "data" / "i3d-checksums" / f"{checkpoint}.json").read_text())
     table = json.loads(Path(weights.__file__).with_name("i3d_checksums.json").read_text())[checkpoint]
     prefix = "RGB" if checkpoint.startswith("rgb") else "Flow"
-    named = {f"{prefix}/inception_i3d/{tensorflow_name(key)}": value for key, value in table.items()}
+    named = {deepmind_name(key, f"{prefix}/inception_i3d/"): value for key, value in table.items()}
     assert named == {key: [entry["shape"], entry["masked_crc32c"]] for key, entry in published.items()}
 
 
-def tensorflow_name(key: str) -> str:
-    """The name in DeepMind's checkpoints of a tensor of the reference."""
-    *unit, kind, what = key.split(".")
-    branches = {"b0": "Branch_0/Conv3d_0a_1x1", "b1a": "Branch_1/Conv3d_0a_1x1", "b1b": "Branch_1/Conv3d_0b_3x3"}
-    branches |= {"b2a": "Branch_2/Conv3d_0a_1x1", "b2b": "Branch_2/Conv3d_0b_3x3", "b3b": "Branch_3/Conv3d_0b_1x1"}
-    if unit == ["Mixed_5b", "b2b"]:
-        branches["b2b"] = "Branch_2/Conv3d_0a_3x3"
-    place = "/".join(branches.get(part, part) for part in unit).replace("logits", "Logits/Conv3d_0c_1x1")
-    kinds = {"weight": "conv_3d/w", "bias": "conv_3d/b"} if kind == "conv3d" else {"bias": "batch_norm/beta"}
-    kinds |= {"running_mean": "batch_norm/moving_mean", "running_var": "batch_norm/moving_variance"}
-    return f"{place}/{kinds[what]}"
+def test_deepminds_names_are_ours() -> None:
+    table = json.loads(Path(weights.__file__).with_name("i3d_checksums.json").read_text())["flow_scratch"]
+    for prefix in ("Flow/inception_i3d/", "RGB/inception_i3d/", "inception_i3d/", ""):
+        assert [from_tensorflow(deepmind_name(key, prefix) or "") for key in table] == list(table)
+        assert {from_tensorflow(f"{deepmind_name(key, prefix)}/Momentum") for key in table} == {None}

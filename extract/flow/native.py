@@ -17,6 +17,7 @@ from tal.types import ByteArray, FloatArray
 
 TRIAL_PX = 0.02
 """Mean distance of two correct engines on the trial's frames is far less, px."""
+CPU_BLOCK, GPU_BLOCK = 32, 128
 
 
 def trial() -> ByteArray:
@@ -69,6 +70,11 @@ class Backend(FlowBackend):
             return on_device
         self._notes.append(f"flow on {self.device} is {apart_px:.2g} px off in a trial; computed on the CPU instead")
         return on_cpu
+
+    @property
+    def block(self) -> int:
+        """Frames that should come together; a GPU wants more pairs than the CPU. Never changes a result."""
+        return CPU_BLOCK if self.device == "cpu" else GPU_BLOCK
 
     @property
     def notes(self) -> list[str]:

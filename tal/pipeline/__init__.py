@@ -9,11 +9,15 @@ from tal.pipeline.evaluating import evaluate
 from tal.pipeline.extraction import ExtractReport, extract
 from tal.pipeline.learning import Run, train
 from tal.pipeline.localizing import LocalizeBatchError, localize, model_settings
+from tal.pipeline.parts import Part
+from tal.pipeline.planning import Plan, plan_extraction
 from tal.pipeline.probing import Probed, probe
 
 __all__ = [
     "ExtractReport",
     "LocalizeBatchError",
+    "Part",
+    "Plan",
     "Probed",
     "Run",
     "RunReport",
@@ -21,6 +25,7 @@ __all__ = [
     "extract",
     "localize",
     "model_settings",
+    "plan_extraction",
     "probe",
     "run",
     "train",

@@ -9,23 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tal
-from extract import decoders, flow, weights
-from extract.video import video_name
-from tal.cache import Cache, Stage
-from tal.errors import TalError, WeightsError
+from extract import backbones, decoders, flow, weights
+from tal.errors import ConfigError, WeightsError
+from tal.pipeline.calibration import NOT_IN_KEY, calibrated, calibrated_already, calibrated_before
 from tal.pipeline.context import Context
 from tal.settings import ExtractSettings
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from extract.features import Extractor, Frames
-    from extract.i3d import I3D
-
-CALIBRATE = Stage("calibrate", version=1)
-CLIPS_PER_VIDEO = 4
-NOT_IN_KEY = {"weights", "calibration_videos", "max_gap_s"}
-"""Settings that do not determine features: weights are named by their digest."""
+    from extract.features import Embedder, Extractor
 
 
 @dataclass(frozen=True)
@@ -67,13 +58,9 @@ def recipe_for(ctx: Context, videos: Sequence[Path]) -> Recipe:
         BackendError: If an engine that was asked for is not there.
         WeightsError: If the weights are not there.
     """
-    s = resolved(ctx.settings.extract)
+    s = resolved(ctx.settings.extract, ctx.settings.runtime.device)
     seed = weights.parse_random(s.weights)
-    if seed is None:
-        sources = weights.resolve(s.weights, s.streams, ctx.progress, ctx.cache.root)
-        files = {stream: source.path for stream, source in sources.items()}
-    else:
-        files = _calibrated(seed, s, videos, ctx)
+    files = _given(s, ctx) if seed is None else calibrated(seed, s, videos, ctx)
     return Recipe(s, files, {stream: ctx.cache.sha256(path) for stream, path in files.items()})
 
 
@@ -88,11 +75,10 @@ def recipe_of(provenance: Mapping[str, Any], ctx: Context) -> Recipe:
     s = ExtractSettings.model_validate({**provenance["settings"], **kept})
     wanted = dict(provenance["weights"])
     if weights.parse_random(spec) is not None:
-        files = _calibrated_before(wanted, ctx.cache)
+        files = calibrated_before(wanted, s.backbone, ctx.cache)
     else:
         given = ctx.settings.extract.weights
-        asked = given if given != "default" else spec
-        files = {k: v.path for k, v in weights.resolve(asked, s.streams, ctx.progress, ctx.cache.root).items()}
+        files = _given(s.model_copy(update={"weights": given if given != "default" else spec}), ctx)
     found = {stream: ctx.cache.sha256(path) for stream, path in files.items()}
     for stream in s.streams:
         if found[stream] != wanted[stream]:
@@ -103,15 +89,43 @@ def recipe_of(provenance: Mapping[str, Any], ctx: Context) -> Recipe:
     return Recipe(s, files, found)
 
 
-def resolved(settings: ExtractSettings) -> ExtractSettings:
-    """Name the decoder and flow backend that ``auto`` stands for on this machine."""
+def _given(s: ExtractSettings, ctx: Context) -> dict[str, Path]:
+    """Return the weight file of each stream, fetched if need be."""
+    known_files = backbones.get(s.backbone).known_files()
+    sources = weights.resolve(s.weights, s.streams, ctx.progress, ctx.cache.root, known_files)
+    return {stream: source.path for stream, source in sources.items()}
+
+
+def resolved(settings: ExtractSettings, device: str = "auto") -> ExtractSettings:
+    """Name the decoder, flow backend and precision that ``auto`` stands for on this machine.
+
+    Raises:
+        BackendError: If something that was asked for is not there.
+        ConfigError: If the backbone does not know a stream.
+    """
+    backbone = backbones.get(settings.backbone)
+    for stream in settings.streams:
+        if stream not in backbone.streams:
+            raise ConfigError(
+                f"backbone '{backbone.name}' has no {stream} stream; add --set extract.streams=[rgb], or use 'i3d'"
+            )
     engine = flow.choose(settings.flow.backend) if "flow" in settings.streams else "none"
     return settings.model_copy(
         update={
             "decoder": decoders.choose(settings.decoder),
             "flow": settings.flow.model_copy(update={"backend": engine}),
+            "precision": _precision(settings.precision, device),
         }
     )
+
+
+def _precision(name: str, device: str) -> str:
+    if name == "fp32":  # everywhere; a run that finds all in the cache never loads PyTorch
+        return name
+    from extract.i3d_engine import choose_precision
+    from tal.devices import pick_device
+
+    return choose_precision(name, str(pick_device(device)))
 
 
 @contextmanager
@@ -120,16 +134,10 @@ def lend_extractor(recipe: Recipe, ctx: Context) -> Iterator[Extractor]:
     from extract.features import Extractor
     from tal.devices import pick_device
 
-    device = pick_device(ctx.settings.runtime.device)
-    random = weights.parse_random(recipe.settings.weights) is not None
-    if random:
-        ctx.progress.say("random I3D weights: features carry motion and texture, not Kinetics knowledge")
-    networks = {}
-    for stream, path in recipe.weights.items():
-        state = weights.load(path, stream)
-        if not random:
-            ctx.progress.say(f"{stream} weights {path}: {weights.verify(state, stream)}")
-        networks[stream] = _network(state, stream).to(device)
+    device = str(pick_device(ctx.settings.runtime.device))
+    if weights.parse_random(recipe.settings.weights) is not None:
+        ctx.progress.say("random weights: features carry motion and texture, not Kinetics knowledge")
+    networks = {stream: _embedder(recipe, stream, device, ctx) for stream in recipe.weights}
     extractor = Extractor(recipe.settings, ctx.settings.runtime, networks, recipe.provenance)
     try:
         yield extractor
@@ -139,63 +147,37 @@ def lend_extractor(recipe: Recipe, ctx: Context) -> Iterator[Extractor]:
         extractor.close()
 
 
-def _network(state: Mapping[str, Tensor], stream: str) -> I3D:
+def _embedder(recipe: Recipe, stream: str, device: str, ctx: Context) -> Embedder:
+    """Return the network of one stream, its weights checked."""
+    s, path = recipe.settings, recipe.weights[stream]
+    if s.backbone != "i3d":
+        return backbones.load(s.backbone, path, device, stream)
     from extract.i3d import CHANNELS, I3D
+    from extract.i3d_engine import Engine
 
-    network = I3D(CHANNELS[stream])
+    network, state = I3D(CHANNELS[stream]), weights.load(path, stream)
+    if weights.parse_random(s.weights) is None:
+        ctx.progress.say(f"{stream} weights {path}: {weights.verify(state, stream)}")
     network.load_state_dict(state)
-    return network.eval()
+    return Engine(network.eval(), device, s.precision)
 
 
-def _calibrated(seed: int, s: ExtractSettings, videos: Sequence[Path], ctx: Context) -> dict[str, Path]:
-    """Return random weights whose BatchNorm statistics come from the first videos that can be read."""
-    first = sorted(videos, key=video_name)[: s.calibration_videos]
-    fields = {
-        "seed": seed,
-        "videos": [ctx.cache.sha256(path) for path in first],
-        "clips_per_video": CLIPS_PER_VIDEO,
-        "settings": s.model_dump(mode="json", exclude=NOT_IN_KEY | {"tail", "stride"}),
-    }
-    entry = Cache(ctx.cache.root).get(CALIBRATE, fields, lambda work: _calibrate(work, seed, s, first, ctx))
-    return {stream: entry.path / f"i3d_{stream}.safetensors" for stream in s.streams}
+def recipe_if_there(ctx: Context, videos: Sequence[Path]) -> Recipe | None:
+    """Return what `recipe_for` would, or None if weights would have to be fetched or calibrated first.
 
-
-def _calibrate(work: Path, seed: int, s: ExtractSettings, videos: Sequence[Path], ctx: Context) -> None:
-    from extract.features import network_input
-    from extract.i3d import CHANNELS, I3D
-
-    clips = _first_clips(videos, s, ctx)
-    if not clips:
-        raise WeightsError("random weights cannot be calibrated: none of the first videos could be read")
-    for stream in s.streams:
-        network = I3D(CHANNELS[stream])
-        network.load_state_dict(weights.random_state(seed, stream))
-        weights.calibrate(network, [network_input(clips, stream)])
-        weights.save(work / f"i3d_{stream}.safetensors", network.state_dict(), f"random:{seed}")
-
-
-def _first_clips(videos: Sequence[Path], s: ExtractSettings, ctx: Context) -> list[Frames]:
-    from extract.features import open_flow, sample_clips
-
-    engine, clips = open_flow(s, ctx.settings.runtime), []
-    with ctx.progress.task("calibrate random weights", len(videos), "videos") as bar:
-        for path in videos:
-            try:
-                clips += sample_clips(path, s, engine, CLIPS_PER_VIDEO)
-            except TalError as error:
-                ctx.progress.say(f"not used for calibration: {error}")
-            bar.advance(1, path.name)
-    if engine is not None:
-        engine.close()
-    return clips
-
-
-def _calibrated_before(wanted: Mapping[str, str], cache: Cache) -> dict[str, Path]:
-    for entry in cache.entries(CALIBRATE.name):
-        files = {stream: entry.path / f"i3d_{stream}.safetensors" for stream in wanted}
-        if all(path.is_file() and cache.sha256(path) == wanted[stream] for stream, path in files.items()):
-            return files
-    raise WeightsError(
-        f"the model's features were made with random weights that are not in the cache {cache.root}; "
-        "extract and train again, or use the cache of that run (--cache)"
-    )
+    Raises:
+        BackendError: If an engine that was asked for is not there.
+        WeightsError: If weights that were asked for are not there.
+    """
+    s = resolved(ctx.settings.extract, ctx.settings.runtime.device)
+    seed = weights.parse_random(s.weights)
+    if seed is not None:
+        files = calibrated_already(seed, s, videos, ctx)
+    elif s.weights == "default":
+        known_files, fetched = backbones.get(s.backbone).known_files(), ctx.cache.root / "weights"
+        here = {stream: weights.local(stream, fetched, known_files) for stream in s.streams}
+        files = {stream: source.path for stream, source in here.items() if source}
+    else:
+        files = _given(s, ctx)
+    known = {stream: ctx.cache.sha256(path) for stream, path in files.items()}
+    return Recipe(s, files, known) if set(known) == set(s.streams) else None

@@ -1,10 +1,9 @@
-"""Videos and a trained model -> detections."""
+"""Videos and a trained model, or I3D's own 400 classes -> detections."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,53 +11,41 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 import tal
+from extract.decoders._base import check_file
 from extract.video import find_videos, video_name
-from tal import config, localization, models, shards
+from tal import config, models, shards
 from tal.cache import Cache, Stage
 from tal.errors import BatchError, TalError
 from tal.files import write_atomic
+from tal.pipeline.action_models import ActionModel, TrainedModel
 from tal.pipeline.context import Context, context
 from tal.pipeline.engines import Recipe, recipe_of
 from tal.pipeline.extraction import Paths, as_paths, features_of, shard_key, shard_path
+from tal.pipeline.kinetics import kinetics_model, preset
 from tal.progress import Progress
 from tal.results import Results, dumps, read_results, write_results
 from tal.settings import Settings
-from tal.types import Activations, Features, FloatArray
+from tal.types import Activations, FloatArray
 
 ACTIVATE = Stage("activate", version=1)
 LOCALIZE = Stage("localize", version=1)
 
 
-@dataclass
-class _LazyModel:
-    """A model that is loaded when its first activations are needed."""
-
-    path: Path
-    device: str
-    identity: str
-    loaded: models.Model | None = None
-
-    def activate(self, features: Features) -> dict[str, Activations]:
-        if self.loaded is None:
-            self.loaded = models.load(self.path, self.device)
-        return self.loaded.activate(features)
-
-
 def localize(
     videos: Paths,
-    model: Path | str,
+    model: Path | str | None = None,
     settings: Settings | None = None,
     *,
     features: Path | str | None = None,
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Find when the model's actions happen in videos.
+    """Find when actions happen in videos.
 
     Args:
         videos: Video files and folders of them.
-        model: A run folder or its ``model.safetensors``.
-        settings: Default: the ones the model was trained with.
+        model: A run folder or its ``model.safetensors``. None: the 400 classes of Kinetics, by I3D's own head.
+        settings: Default: `model_settings` of the model. A trained model's features are always made as in training.
         features: Folder in which fitting shards are looked for first.
         cache: Where features, activations and detections are kept.
         progress: Who is told.
@@ -67,12 +54,21 @@ def localize(
         BatchError: If some of several videos failed; its `results` holds the others.
         TalError: If the only video failed.
     """
-    ctx = context(settings or model_settings(model), cache, progress)
-    files, failures = _gather(find_videos(as_paths(videos)), Path(model), Path(features) if features else None, ctx)
-    results = localize_shards(files, model, ctx)[0]
+    ctx, found = context(settings or model_settings(model), cache, progress), find_videos(as_paths(videos))
+    chosen, recipe = _open_model(model, found, ctx)
+    files, failures = _gather(found, recipe, Path(features) if features else None, ctx)
+    results = _localize_shards(files, chosen, ctx)[0]
     if failures:
         raise LocalizeBatchError(results, failures)
     return results
+
+
+def _open_model(model: Path | str | None, videos: Sequence[Path], ctx: Context) -> tuple[ActionModel, Recipe]:
+    if model is None:
+        kinetics = kinetics_model(videos, ctx)
+        return kinetics, kinetics.recipe
+    trained = TrainedModel(Path(model), ctx.settings.runtime.device)
+    return trained, recipe_of(trained.meta.features, ctx)
 
 
 class LocalizeBatchError(BatchError):
@@ -84,12 +80,19 @@ class LocalizeBatchError(BatchError):
 
 
 def model_settings(
-    model: Path | str,
+    model: Path | str | None,
     files: Sequence[Path] = (),
     sets: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Return the settings a model was trained with, overlaid with the given ones."""
+    """Return the settings a model was trained with, or None's for Kinetics-400 classes, overlaid with the given ones.
+
+    Raises:
+        ConfigError: For an unknown key or value.
+        ModelError: If there is no such model.
+    """
+    if model is None:
+        return config.load(files=[preset(), *files], sets=sets, options=options)
     return config.load(files=files, sets=sets, options=options, base=models.read_meta(Path(model)).settings)
 
 
@@ -101,13 +104,16 @@ def localize_shards(files: Mapping[str, Path], model: Path | str, ctx: Context) 
         model: A run folder or its ``model.safetensors``.
         ctx: The `localize` section of its settings counts.
     """
-    trained = _LazyModel(Path(model), ctx.settings.runtime.device, models.identity(Path(model)))
+    return _localize_shards(files, TrainedModel(Path(model), ctx.settings.runtime.device), ctx)
+
+
+def _localize_shards(files: Mapping[str, Path], model: ActionModel, ctx: Context) -> tuple[Results, bool]:
     digests = {name: shards.header(path).digest for name, path in files.items()}
     plain = ctx.settings.localize.model_dump(mode="json")
-    fields = {"model": trained.identity, "shards": digests, "localize": plain}
+    fields = {"model": model.identity, "shards": digests, "localize": plain}
 
     def make(work: Path) -> None:
-        write_results(work / "detections.json", _locate_all(files, digests, trained, ctx))
+        write_results(work / "detections.json", _locate_all(files, digests, model, ctx))
 
     entry = ctx.cache.get(LOCALIZE, fields, make)
     results = read_results(entry.path / "detections.json")
@@ -116,45 +122,48 @@ def localize_shards(files: Mapping[str, Path], model: Path | str, ctx: Context) 
 
 
 def _gather(
-    videos: Sequence[Path], model: Path, folder: Path | None, ctx: Context
+    videos: Sequence[Path], recipe: Recipe, folder: Path | None, ctx: Context
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Return the shard of each video, and why there is none for some."""
-    recipe = recipe_of(models.read_meta(model).features, ctx)
     files: dict[str, Path] = {}
     failures: dict[str, str] = {}
-    for video in videos:
-        try:
-            files[video_name(video)] = _shard_of(video, folder, recipe, ctx)
-        except TalError as error:
-            if len(videos) == 1:
-                raise
-            failures[video_name(video)] = str(error)
-            ctx.progress.say(f"failed: {error}")
+    with ctx.progress.task("videos", len(videos), "videos") as bar:
+        for video in videos:
+            try:
+                files[video_name(video)] = _shard_of(video, folder, recipe, ctx)
+            except TalError as error:
+                if len(videos) == 1:
+                    raise
+                failures[video_name(video)] = str(error)
+                ctx.progress.say(f"failed: {error}")
+            bar.advance(1, video_name(video))
     return files, failures
 
 
 def _shard_of(video: Path, folder: Path | None, recipe: Recipe, ctx: Context) -> Path:
+    check_file(video)
     there = shard_path(folder, video) if folder else None
     if there and there.exists() and shards.is_current(there, shard_key(video, recipe, ctx.cache)):
         return there
     return features_of(video, recipe, ctx)
 
 
-def _locate_all(files: Mapping[str, Path], digests: Mapping[str, str], model: _LazyModel, ctx: Context) -> Results:
-    meta, settings = models.read_meta(model.path), ctx.settings.localize
+def _locate_all(files: Mapping[str, Path], digests: Mapping[str, str], model: ActionModel, ctx: Context) -> Results:
+    settings = ctx.settings.localize
     found, empty = {}, {}
     with ctx.progress.task("localize", len(files), "videos") as bar:
         for name, path in files.items():
             activations, about = _activations(path, digests[name], model, ctx.cache), shards.header(path)
-            located = localization.localize(activations, about.grid, meta.classes, settings, about.duration_s)
+            located = model.locate(activations, about.grid, about.duration_s, settings)
             found[name] = located.detections
             if located.reason:
                 empty[name] = located.reason
             bar.advance(1, name)
-    return Results(found, _provenance(meta, model.identity, ctx, empty))
+    plain = settings.model_dump(mode="json")
+    return Results(found, {"tal": tal.__version__, **model.provenance, "localize": plain, "empty": empty})
 
 
-def _activations(path: Path, digest: str, model: _LazyModel, cache: Cache) -> dict[str, Activations]:
+def _activations(path: Path, digest: str, model: ActionModel, cache: Cache) -> dict[str, Activations]:
     """Return what the model says about one video, from the cache or computed."""
 
     def make(work: Path) -> None:
@@ -172,16 +181,6 @@ def _activations(path: Path, digest: str, model: _LazyModel, cache: Cache) -> di
         network, _, name = key.partition("/")
         parts.setdefault(network, {})[name] = tensors[key]
     return {network: Activations(**fields) for network, fields in parts.items()}
-
-
-def _provenance(meta: models.ModelMeta, identity: str, ctx: Context, empty: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "tal": tal.__version__,
-        "model": {"sha256": identity, "method": dict(meta.method), "classes": list(meta.classes)},
-        "features": dict(meta.features),
-        "localize": ctx.settings.localize.model_dump(mode="json"),
-        "empty": dict(empty),
-    }
 
 
 def _explain_empty(results: Results, ctx: Context) -> None:

@@ -1,0 +1,230 @@
+"""What an extraction would do, found out without writing anything: shards' headers, digests, probing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from extract import backbones, decoders
+from extract.resample import slot_of
+from extract.snippets import n_snippets
+from extract.video import find_videos, video_name
+from tal import shards
+from tal.cache import Cache, difference
+from tal.errors import InputError, ShardError
+from tal.pipeline.context import Context, context
+from tal.pipeline.engines import Recipe, recipe_if_there, resolved
+from tal.pipeline.extraction import unusable
+from tal.pipeline.keys import Paths, as_paths, key_of, shard_path
+from tal.pipeline.parts import WHOLE, Part
+from tal.progress import Progress
+from tal.settings import ExtractSettings, Settings
+
+HEADER_BYTES = 1500
+"""About what a shard holds beside its tensors."""
+MAX_CHANGES = 3
+Action = Literal["make", "keep", "redo", "unusable"]
+NO_TIME = "no estimate of time: shards are reproducible bit for bit and hold no speed; extracting a few videos tells it"
+NO_WEIGHTS = "the weights are not here yet: shards are compared without them"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What would become of one video.
+
+    Attributes:
+        path: The video.
+        action: ``make``, ``keep``, ``redo`` or ``unusable``.
+        reason: Why it would be made again, or cannot be used, in one line; else empty.
+        duration_s: When the video ends, seconds: as the file claims, or as its shard that is kept says.
+        n_snippets: Snippets in that time, or in the shard.
+        n_bytes: About the size of the shard, or the size of the one that is kept.
+    """
+
+    path: Path
+    action: Action
+    reason: str = ""
+    duration_s: float | None = None
+    n_snippets: int | None = None
+    n_bytes: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {**asdict(self), "path": str(self.path)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an extraction would do.
+
+    Attributes:
+        videos: In the order in which they would be taken.
+        notes: What else is to be said, one line each.
+    """
+
+    videos: tuple[Planned, ...]
+    notes: tuple[str, ...] = ()
+
+    def of(self, *actions: Action) -> tuple[Planned, ...]:
+        """Return the videos with which one of these would be done."""
+        return tuple(one for one in self.videos if one.action in actions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {"videos": [one.to_dict() for one in self.videos], "notes": list(self.notes)}
+
+
+def plan_extraction(
+    videos: Paths,
+    out: Path | str = "features",
+    settings: Settings | None = None,
+    *,
+    part: Part = WHOLE,
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """Say what `extract` would do with the same arguments; writes nothing, fetches nothing, decodes nothing.
+
+    Damage inside a video does not show: only extracting or `probe` with ``full`` reads it whole.
+
+    Raises:
+        InputError: If there are no videos, or two have the same name.
+        WeightsError: If weights that were named are not there.
+        BackendError: If a decoder or flow engine that was asked for is not there.
+    """
+    given, found = context(settings, cache, progress), find_videos(as_paths(videos))
+    reasons = unusable(found)
+    usable = [path for path in found if video_name(path) not in reasons]
+    with _peeking(given.cache) as peek:
+        planner = _Planner(Context(given.settings, peek, given.progress), Path(out), usable)
+        with given.progress.task("look", None, "videos") as bar:
+            done = []
+            for path in found:
+                if part.holds(video_name(path)):
+                    reason = reasons.get(video_name(path), "")
+                    done.append(_unusable(path, reason) if reason else planner.plan(path))
+                    bar.advance(1, video_name(path))
+    notes = (NO_WEIGHTS,) if planner.lacks_weights else ()
+    return Plan(tuple(done), (*notes, NO_TIME) if any(one.action in ("make", "redo") for one in done) else notes)
+
+
+class _Planner:
+    """Decides video by video; weights and decoder are looked for when a video first needs them."""
+
+    def __init__(self, ctx: Context, folder: Path, videos: Sequence[Path]) -> None:
+        self._ctx, self._folder, self._videos = ctx, folder, videos
+        self._settings = resolved(ctx.settings.extract, ctx.settings.runtime.device)
+        self._recipe: list[Recipe | None] = []
+
+    @property
+    def lacks_weights(self) -> bool:
+        """Whether shards were compared without knowing the weights."""
+        return self._recipe == [None]
+
+    def plan(self, path: Path) -> Planned:
+        """Say what would become of a video."""
+        target = shard_path(self._folder, path)
+        try:
+            reason = self._why_redo(path, target) if target.exists() else ""
+            if target.exists() and not reason:
+                return _kept(path, target)
+            duration_s, n = self._length(path)
+        except OSError as error:
+            return _unusable(path, f"cannot read: {error.strerror}")
+        except InputError as error:
+            return _unusable(path, str(error))
+        n_bytes = None if n is None else _shard_bytes(n, self._settings)
+        return Planned(path, "redo" if reason else "make", reason, duration_s, n, n_bytes)
+
+    def _why_redo(self, path: Path, target: Path) -> str:
+        """Return why a shard that is there would be made again, or nothing."""
+        if self._ctx.cache.force:
+            return "forced"
+        try:
+            shards.read(target)
+            about = shards.header(target)
+        except ShardError as error:
+            return str(error).removeprefix(f"{target}: ").removesuffix("; run 'tal extract' again")
+        sha256, fields = self._ctx.cache.sha256(path), self._key_fields()
+        if "weights" in fields and about.key == key_of(sha256, fields):
+            return ""
+        return _changes(about, sha256, fields) or ("made by another version of tal" if "weights" in fields else "")
+
+    def _key_fields(self) -> Mapping[str, Any]:
+        """Return what determines features beside the video, without the weights where they are not here."""
+        if not self._recipe:
+            self._recipe.append(recipe_if_there(self._ctx, self._videos))
+        (recipe,) = self._recipe
+        if recipe is not None:
+            return recipe.key_fields
+        return {"settings": Recipe(self._settings, {}, {}).key_fields["settings"]}
+
+    def _length(self, path: Path) -> tuple[float | None, int | None]:
+        """Return a video's end in seconds and its snippets, as far as the file says."""
+        info, fps = decoders.load(self._settings.decoder).probe(path), self._settings.fps
+        if info.duration_s is None:
+            return None, None
+        n_frames = max(1, slot_of(info.duration_s, fps) - slot_of(info.start_s, fps))
+        return float(info.duration_s), n_snippets(n_frames, self._settings)
+
+
+def _changes(about: shards.ShardHeader, sha256: str, fields: Mapping[str, Any]) -> str:
+    before = {name: about.provenance.get(name, {}) for name in fields}
+    lines = difference(before, fields)
+    if about.provenance.get("video", {}).get("sha256") != sha256:
+        lines.insert(0, "the video has changed")
+    more = [f"{len(lines) - MAX_CHANGES} more"] if len(lines) > MAX_CHANGES else []
+    return ", ".join([*lines[:MAX_CHANGES], *more])
+
+
+def _kept(path: Path, target: Path) -> Planned:
+    about = shards.header(target)
+    return Planned(path, "keep", "", about.duration_s, about.grid.n_snippets, target.stat().st_size)
+
+
+def _unusable(path: Path, reason: str) -> Planned:
+    return Planned(path, "unusable", reason.removeprefix(f"{path}: "))
+
+
+def _shard_bytes(n: int, settings: ExtractSettings) -> int:
+    per_snippet = 4 * (
+        backbones.get(settings.backbone).n_features * len(settings.streams) + ("flow" in settings.streams)
+    )
+    return HEADER_BYTES + n * per_snippet
+
+
+class _Peek(Cache):
+    """A cache that is only looked into; digests are remembered elsewhere."""
+
+    def __init__(self, cache: Cache, memo: Cache) -> None:
+        super().__init__(cache.root, cache.force)
+        self._digests = memo
+
+    def sha256(self, path: Path) -> str:
+        """Return a file's SHA-256, from what the cache remembers if it does."""
+        return self._digests.sha256(path)
+
+
+@contextmanager
+def _peeking(cache: Cache) -> Iterator[Cache]:
+    """Open a cache so that nothing in it is written: digests it remembers are copied to a folder that goes again."""
+    with TemporaryDirectory(prefix="tal-dry-run-") as folder:
+        known, copy = cache.root / "digests.sqlite", Path(folder) / "digests.sqlite"
+        if known.is_file():
+            _copy_database(known, copy)
+        yield _Peek(cache, Cache(Path(folder)))
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Copy a database that others may be writing to; one that cannot be read is left out."""
+    address = f"{source.resolve().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=60)) as old, closing(sqlite3.connect(target)) as new:
+            old.backup(new)
+    except sqlite3.Error:
+        target.unlink(missing_ok=True)

@@ -1,0 +1,62 @@
+"""A folder of small videos that is extracted with engines that cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import clips
+import pytest
+from made_up import SETTINGS, Difference, Network
+
+from extract import features
+from extract.features import Extractor
+from tal.cache import Cache
+from tal.pipeline import ExtractReport, extract, filling, planning
+from tal.pipeline import extraction as extraction_module
+from tal.pipeline.engines import Recipe
+from tal.pipeline.planning import Plan, plan_extraction
+from tal.settings import RuntimeSettings, Settings
+
+
+class Room:
+    """A folder of videos, a folder for shards, and engines that cost nothing."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.videos, self.out, self.cache = folder / "videos", folder / "features", Cache(folder / "cache")
+        self.networks: dict[str, Any] = {"rgb": Network(), "flow": Network()}
+        self.weights = "w1"
+        self.videos.mkdir()
+        monkeypatch.setattr(features, "open_flow", lambda settings, runtime: Difference())
+        monkeypatch.setattr(filling, "lend_extractor", self._lend)
+        monkeypatch.setattr(extraction_module, "recipe_for", self._recipe)
+        monkeypatch.setattr(planning, "recipe_if_there", self._recipe)
+
+    def _recipe(self, ctx: Any, videos: Any) -> Recipe:
+        s = ctx.settings.extract
+        resolved = s.model_copy(
+            update={"decoder": "pyav", "flow": s.flow.model_copy(update={"backend": planning.resolved(s).flow.backend})}
+        )
+        return Recipe(resolved, {}, {"rgb": self.weights, "flow": self.weights})
+
+    @contextmanager
+    def _lend(self, recipe: Recipe, ctx: Any) -> Iterator[Extractor]:
+        yield Extractor(recipe.settings, ctx.settings.runtime, self.networks, recipe.provenance)
+
+    def settings(self, **changed: Any) -> Settings:
+        batch = RuntimeSettings(batch=2)
+        return Settings(extract=SETTINGS.model_copy(update=changed), runtime=batch)
+
+    def add(self, name: str, n_frames: int) -> Path:
+        return clips.write(self.videos / f"{name}.mp4", range(n_frames), size=(48, 32))
+
+    def extract(self, **more: Any) -> ExtractReport:
+        return extract(self.videos, self.out, self.settings(), **{"cache": self.cache, **more})
+
+    def plan(self, settings: Settings | None = None, **more: Any) -> Plan:
+        return plan_extraction(self.videos, self.out, settings or self.settings(), **{"cache": self.cache, **more})
+
+    def shards(self) -> list[str]:
+        return sorted(path.stem for path in self.out.glob("*.safetensors"))
