@@ -1,11 +1,13 @@
-"""Extraction: the I3D networks alone, in every precision, against plain PyTorch and the speed of matrix products.
+"""Extraction: the I3D networks alone, in every precision, and whole passes, against what one writes at first.
 
 A snippet of 16 frames of 224 x 224 px goes through each network in turns; the least of several rounds counts: on one
 core by CPU time, which other programs disturb little, and on all cores by the clock. The peer is I3D written module by
 module in float32. A product of large matrices, in the same rounds, tells how long the network's multiplications alone
 would take. Errors are relative, by the norm: with the made-up weights and clip of the stored reference outputs, and
 with random weights calibrated on real clips (Kinetics weights are not at hand), there also less what all clips'
-features have in common. `--quick`: two rounds, no real clips.
+features have in common. A whole pass goes from a file of real frames (340 x 256 px, 25 fps) to the features of both
+streams; its peer decodes, computes OpenCV's DualTVL1 pair by pair and runs the plain networks. `--quick`: two rounds,
+no real clips, passes of one snippet.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import _eager_i3d
 import numpy as np
 import torch
 from _data import SHARED, need
+from _passes import passes
 from torch.utils.flop_counter import FlopCounterMode
 
 from extract.i3d import CHANNELS, I3D
@@ -37,12 +40,7 @@ Call = Callable[[], object]
 
 def run(quick: bool, progress: Progress) -> list[Row]:
     """Measure the networks, then whole passes."""
-    return [*networks(quick, progress), *passes(quick, progress)]
-
-
-def passes(quick: bool, progress: Progress) -> list[Row]:
-    """Measure whole passes, from a video file to its features: nothing so far."""
-    return []
+    return [*networks(quick, progress), *passes(quick, precisions(), progress)]
 
 
 def networks(quick: bool, progress: Progress) -> list[Row]:
