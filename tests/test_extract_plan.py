@@ -96,6 +96,27 @@ def test_weights_are_looked_for_without_fetching_or_calibrating(tmp_path: Path) 
     assert not (tmp_path / "cache" / "calibrate").exists() and not (tmp_path / "cache" / "weights").exists()
 
 
+def test_time_is_estimated_from_the_last_extraction(room: Room) -> None:
+    room.add("a", 50)
+    report = room.extract()
+    assert room.plan().notes == ()
+    room.add("b", 90)
+    (note,) = room.plan().notes
+    assert note.startswith("about 0:00:") and note.endswith(
+        f" at {report.snippets_per_s:.3g} snippets/s, as the last time"
+    )
+    assert room.plan(room.settings(length=16)).notes == (planning.NO_TIME,)
+    (room.cache.root / "speeds.json").write_text("[not JSON")
+    assert room.plan().notes == (planning.NO_TIME,)
+
+
+def test_a_few_snippets_tell_no_speed(room: Room) -> None:
+    room.add("a", 12)
+    assert room.extract().n_snippets < 8
+    room.add("b", 90)
+    assert room.plan().notes == (planning.NO_TIME,)
+
+
 def test_the_plan_reads_so(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
     room.add("a", 50)
     render.plan(room.plan())

@@ -13,6 +13,7 @@ from extract.video import find_videos, video_name
 from tal import shards
 from tal.cache import Cache
 from tal.errors import InputError
+from tal.pipeline import speeds
 from tal.pipeline.context import Context, context
 from tal.pipeline.engines import Recipe, lend_extractor, recipe_for
 from tal.pipeline.filling import Filling
@@ -126,7 +127,10 @@ def extract(
     waiting = {path: key for path in mine if (key := filling.pending(path))}
     if waiting:
         filling.make_all(waiting)
-    return _report(filling, [path for path in found if part.holds(video_name(path))], time.monotonic() - started_s)
+    seconds = time.monotonic() - started_s
+    used = ctx.settings.model_copy(update={"extract": filling.recipe.settings})
+    speeds.remember(ctx.cache, used, filling.n_snippets, seconds)
+    return _report(filling, [path for path in found if part.holds(video_name(path))], seconds)
 
 
 def _report(filling: Filling, videos: Sequence[Path], seconds: float) -> ExtractReport:

@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -17,6 +19,7 @@ from extract.video import find_videos, video_name
 from tal import shards
 from tal.cache import Cache, difference
 from tal.errors import InputError, ShardError
+from tal.pipeline import speeds
 from tal.pipeline.context import Context, context
 from tal.pipeline.engines import Recipe, recipe_if_there, resolved
 from tal.pipeline.extraction import unusable
@@ -29,7 +32,7 @@ HEADER_BYTES = 1500
 """About what a shard holds beside its tensors."""
 MAX_CHANGES = 3
 Action = Literal["make", "keep", "redo", "unusable"]
-NO_TIME = "no estimate of time: shards are reproducible bit for bit and hold no speed; extracting a few videos tells it"
+NO_TIME = "no estimate of time: nothing was extracted with these settings on this machine so far"
 NO_WEIGHTS = "the weights are not here yet: shards are compared without them"
 
 
@@ -110,7 +113,7 @@ def plan_extraction(
                     done.append(_unusable(path, reason) if reason else planner.plan(path))
                     bar.advance(1, video_name(path))
     notes = (NO_WEIGHTS,) if planner.lacks_weights else ()
-    return Plan(tuple(done), (*notes, NO_TIME) if any(one.action in ("make", "redo") for one in done) else notes)
+    return Plan(tuple(done), (*notes, *planner.time(done)))
 
 
 class _Planner:
@@ -140,6 +143,17 @@ class _Planner:
             return _unusable(path, str(error))
         n_bytes = None if n is None else _shard_bytes(n, self._settings)
         return Planned(path, "redo" if reason else "make", reason, duration_s, n, n_bytes)
+
+    def time(self, planned: Sequence[Planned]) -> tuple[str, ...]:
+        """Say how long the work would take, as far as earlier extractions tell."""
+        due = [one.n_snippets or 0 for one in planned if one.action in ("make", "redo")]
+        if not due:
+            return ()
+        used = self._ctx.settings.model_copy(update={"extract": self._settings})
+        rate = speeds.snippets_per_s(self._ctx.cache, used)
+        if rate is None:
+            return (NO_TIME,)
+        return (f"about {timedelta(seconds=ceil(sum(due) / rate))} at {rate:.3g} snippets/s, as the last time",)
 
     def _why_redo(self, path: Path, target: Path) -> str:
         """Return why a shard that is there would be made again, or nothing."""
