@@ -133,7 +133,7 @@ def canonical(path: Path, values: Mapping[str, Any], stream: str) -> dict[str, T
 def _check(path: Path, key: str, value: Any, shape: tuple[int, ...], stream: str) -> None:
     if value is None:
         raise WeightsError(f"{path}: not I3D weights: no tensor '{key}'")
-    if not _is_plain(value):
+    if not is_plain(value):
         raise WeightsError(f"{path}: not I3D weights: '{key}' is not a tensor of floating-point numbers")
     if tuple(value.shape) != shape:
         found = tuple(value.shape)
@@ -142,7 +142,7 @@ def _check(path: Path, key: str, value: Any, shape: tuple[int, ...], stream: str
         raise WeightsError(f"{path}: damaged: '{key}' holds values that are not finite; get it again")
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether this is a tensor with its numbers in memory: not sparse, quantized, nested or without values."""
     return (
         isinstance(value, Tensor)

@@ -15,6 +15,7 @@ import torch  # noqa: TID253  (this module is loaded with the first network)
 from torch import Tensor, nn  # noqa: TID253
 
 from extract import weights_files
+from extract.weights_files import is_plain
 from tal.errors import WeightsError
 
 _MODEL_STATE = "model_state"  # where PyTorchVideo's files keep the tensors
@@ -54,24 +55,13 @@ def _wrong(key: str, value: Any, shape: tuple[int, ...]) -> str:
     """Say what is wrong with a tensor of a file; empty if nothing is."""
     if value is None:
         return f"no tensor '{key}'"
-    if not _is_plain(value):
+    if not is_plain(value):
         return f"'{key}' is not a tensor of floating-point numbers"
     if tuple(value.shape) != shape:
         return f"'{key}' has shape {tuple(value.shape)}, not {shape}"
     if not bool(torch.isfinite(value).all()):
         return f"'{key}' holds values that are not finite"
     return ""
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether this is a tensor of floating-point numbers that are in memory, one by one."""
-    return (
-        isinstance(value, Tensor)
-        and value.layout == torch.strided
-        and value.device.type == "cpu"
-        and not value.is_nested
-        and value.is_floating_point()
-    )
 
 
 def random_state(network: nn.Module, seed: int) -> dict[str, Tensor]:

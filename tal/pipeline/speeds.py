@@ -7,9 +7,11 @@ import os
 import platform
 from contextlib import suppress
 
+from filelock import FileLock
+
 from tal.cache import Cache
 from tal.errors import StorageError
-from tal.files import atomic_path, digest_of
+from tal.files import atomic_path, digest_of, storage_errors
 from tal.pipeline.calibration import NOT_IN_KEY
 from tal.settings import Settings
 
@@ -29,10 +31,12 @@ def remember(cache: Cache, settings: Settings, n_snippets: int, seconds: float) 
     """
     if n_snippets < FEWEST or seconds <= 0:
         return
-    speeds = {**_read(cache), _key(settings): n_snippets / seconds}
     # What was extracted is done; an estimate is not worth an error.
-    with suppress(StorageError), atomic_path(cache.root / FILE) as aside:
-        aside.write_text(json.dumps(speeds, indent=1), encoding="utf-8")
+    with suppress(StorageError), storage_errors(cache.root):
+        cache.root.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(cache.root / f".{FILE}.lock")), atomic_path(cache.root / FILE) as aside:
+            speeds = {**_read(cache), _key(settings): n_snippets / seconds}
+            aside.write_text(json.dumps(speeds, indent=1), encoding="utf-8")
 
 
 def snippets_per_s(cache: Cache, settings: Settings) -> float | None:
