@@ -33,6 +33,10 @@ Weights = Annotated[
     ),
 ]
 MethodName = Annotated[str | None, typer.Option("--method", "-m", help="Method to train; default: stpn.")]
+Dataset = Annotated[
+    str | None,
+    typer.Option(help="The method's settings for another data set: thumos14 (the paper's schedule), activitynet13 ..."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")]
 
 

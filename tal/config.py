@@ -1,7 +1,7 @@
 """From YAML files and command-line settings to validated, frozen `Settings`.
 
-Precedence: code default < shipped YAML of the method < that of the ``--preset`` < ``--config`` file <
-``--set key=value`` < named option.
+Precedence: code default < shipped YAML of the method < that for the ``--dataset`` < that of the ``--preset`` <
+``--config`` file < ``--set key=value`` < named option.
 Messages name the key, where it was written and the nearest known key.
 """
 
@@ -28,7 +28,9 @@ def load(
     sets: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     base: Mapping[str, Any] | None = None,
+    *,
     preset: str | None = None,
+    dataset: str | None = None,
 ) -> Settings:
     """Return the settings that the sources give together.
 
@@ -39,6 +41,7 @@ def load(
         options: Dotted keys to values; None values are left out.
         base: A complete tree of settings that takes the place of the shipped YAML, such as a model's own.
         preset: Name of a shipped convention of extracting features, such as ``cmcs``.
+        dataset: Name of a data set that the method has shipped settings for, such as ``activitynet13``.
 
     Raises:
         ConfigError: For an unknown key, method or value, with the place it came from.
@@ -53,7 +56,7 @@ def load(
         return _combine([("the model's settings", dict(base)), *layers])
     name = _method_name([tree for _, tree in layers])
     shipped_yaml = shipped("configs") / "methods" / f"{name}.yaml"
-    return _combine([(str(shipped_yaml), read_yaml(shipped_yaml)), *layers])
+    return _combine([(str(shipped_yaml), read_yaml(shipped_yaml)), *_dataset(dataset, name), *layers])
 
 
 def methods() -> list[str]:
@@ -66,6 +69,11 @@ def presets() -> list[str]:
     return _names("extract")
 
 
+def datasets(method: str) -> list[str]:
+    """Return the names of the data sets that a method has shipped settings for, beside its own."""
+    return sorted(path.parent.name for path in (shipped("configs") / "datasets").glob(f"*/{method}.yaml"))
+
+
 def _names(folder: str) -> list[str]:
     return sorted(path.stem for path in (shipped("configs") / folder).glob("*.yaml"))
 
@@ -76,6 +84,15 @@ def _preset(name: str | None) -> list[tuple[str, Tree]]:
     if name not in presets():
         raise ConfigError(f"unknown preset '{name}'{suggest(name, presets())}")
     path = shipped("configs") / "extract" / f"{name}.yaml"
+    return [(str(path), read_yaml(path))]
+
+
+def _dataset(name: str | None, method: str) -> list[tuple[str, Tree]]:
+    if name is None:
+        return []
+    if name not in datasets(method):
+        raise ConfigError(f"no settings of {method} for a data set '{name}'{suggest(name, datasets(method))}")
+    path = shipped("configs") / "datasets" / name / f"{method}.yaml"
     return [(str(path), read_yaml(path))]
 
 

@@ -84,13 +84,19 @@ class TrainingSet:
             videos: Places of videos in the set, (B,).
             snippets: Snippet indices of each, (B, T).
         """
-        out = np.empty((*snippets.shape, self.dim(streams)), np.float32)
-        for row, video, chosen in zip(out, videos, snippets, strict=True):
-            left = 0
+        return self.packed(streams, videos.tolist(), list(snippets)).reshape(*snippets.shape, -1)
+
+    def packed(self, streams: Sequence[str], videos: Sequence[int], snippets: Sequence[Indices]) -> FloatArray:
+        """Return chosen snippets of videos one below the other, their streams side by side, (N, D)."""
+        out = np.empty((sum(map(len, snippets)), self.dim(streams)), np.float32)
+        top = 0
+        for video, chosen in zip(videos, snippets, strict=True):
+            left, bottom = 0, top + len(chosen)
             for stream in streams:
                 right = left + self.dims[stream]
-                row[:, left:right] = self.features(int(video), stream)[chosen]
+                out[top:bottom, left:right] = self.features(video, stream)[chosen]
                 left = right
+            top = bottom
         return out
 
     def moments(self, streams: Sequence[str]) -> tuple[FloatArray, FloatArray]:

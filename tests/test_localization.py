@@ -96,8 +96,8 @@ def test_suppression_uses_true_seconds() -> None:
     best = Detection("jump", Segment(0.0, 1.0), 0.9)
     half = Detection("jump", Segment(0.0, 2.0), 0.8)  # tIoU 0.5 with the best
     apart = Detection("jump", Segment(1.5, 1.9), 0.7)  # disjoint from the best, 0.2 with the second
-    assert suppress([apart, half, best], 0.49) == [best, apart]
-    assert suppress([apart, half, best], 0.5) == [best, half, apart]
+    assert suppress([apart, half, best], LocalizeSettings(nms=0.49)) == [best, apart]
+    assert suppress([apart, half, best], LocalizeSettings(nms=0.5)) == [best, half, apart]
 
 
 @given(arrays(bool, st.integers(1, 40)))

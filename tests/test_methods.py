@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ import torch
 from tal import config, methods, models
 from tal.errors import ConfigError
 from tal.files import shipped
-from tal.methods._base import Batch, Method
+from tal.methods._base import Batch, LabelledVideo, Method
 from tal.settings import Section
+from tal.types import Activations
 
 B, T, D, C = 8, 10, 32, 4
 every_method = pytest.mark.parametrize("name", methods.available())
@@ -22,6 +24,22 @@ every_method = pytest.mark.parametrize("name", methods.available())
 def network_of(name: str, seed: int = 0) -> Method:
     torch.manual_seed(seed)
     return models.build({"name": name}, D, C)
+
+
+def prepared(name: str, batch: Batch, seed: int = 0) -> Method:
+    """Return a network that has looked at the batch's videos, with a guide that knows where the actions are."""
+    network = network_of(name, seed)
+    network.prepare(labelled(batch))
+    return network.train()
+
+
+def labelled(batch: Batch) -> Iterator[LabelledVideo]:
+    for features, labels in zip(batch.features.numpy(), batch.labels.numpy(), strict=True):
+        inside = np.zeros(T, np.float32)
+        inside[2:5] = 0.9
+        signal = inside[:, None] * labels + np.float32(0.05)
+        guide = Activations(signal, np.maximum(labels, 0.05), signal, inside + np.float32(0.05))
+        yield LabelledVideo(features, labels, None, guide=guide)
 
 
 def batch_of(n_videos: int = B) -> Batch:
@@ -63,7 +81,7 @@ def test_shipped_settings_are_valid_and_complete(name: str) -> None:
 
 @every_method
 def test_objectives_are_finite_scalars_that_move_every_parameter(name: str) -> None:
-    network = network_of(name).train()
+    network = prepared(name, batch_of())
     for losses in network.objectives(batch_of()):
         assert losses
         assert all(loss.shape == () and loss.isfinite() for loss in losses.values())
@@ -89,22 +107,35 @@ def learn(network: Method, batch: Batch, n_updates: int) -> float:
 
 @every_method
 def test_one_batch_can_be_learned_from_most_starts(name: str) -> None:
-    ratios = [learn(network_of(name, seed=seed).train(), batch_of(), 100) for seed in range(5)]
+    ratios = [learn(prepared(name, batch_of(), seed), batch_of(), 100) for seed in range(5)]
     assert np.median(ratios) < 0.3
 
 
 @every_method
 def test_objectives_leave_the_batch_alone(name: str) -> None:
     batch, before = batch_of(), batch_of()
-    list(network_of(name).train().objectives(batch))
+    list(prepared(name, batch_of()).objectives(batch))
     assert torch.equal(batch.features, before.features)
     assert torch.equal(batch.labels, before.labels)
 
 
 @every_method
 def test_a_batch_of_one_video_will_do(name: str) -> None:
-    losses = [loss for step in network_of(name).train().objectives(batch_of(1)) for loss in step.values()]
+    network = prepared(name, batch_of(1))
+    losses = [loss for step in network.objectives(batch_of(1)) for loss in step.values()]
     assert all(loss.isfinite() for loss in losses)
+
+
+@every_method
+def test_whole_videos_of_equal_length_give_the_losses_of_a_batch(name: str) -> None:
+    if not methods.load(name).Network.WHOLE:
+        pytest.skip(f"{name} learns from samples of equal length")
+    network, batch = prepared(name, batch_of()).eval(), batch_of()
+    flat = {"video": batch.aux["video"], "snippet": batch.aux["snippet"].flatten()}
+    packed = Batch(batch.features.reshape(-1, D), batch.labels, flat, (T,) * B)
+    for one, other in zip(network.objectives(batch), network.objectives(packed), strict=True):
+        for key, loss in one.items():
+            assert loss.item() == pytest.approx(other[key].item(), rel=1e-6)
 
 
 @every_method

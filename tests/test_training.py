@@ -249,7 +249,8 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
     monkeypatch.setattr(Network, "objectives", broken)
     with pytest.raises(ModelError) as caught:
         run(data, settings(), tmp_path)
-    assert str(caught.value) == "rgb, update 8: loss 'class' is nan; lower train.lr, or look at the features"
+    cause = "rgb, update 8: loss 'class' is nan; lower train.lr, or look at the features"
+    assert str(caught.value) == f"{cause}; the checkpoint of update 5 is kept"
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 5
     monkeypatch.undo()
     assert same(run(data, settings(), tmp_path), straight)

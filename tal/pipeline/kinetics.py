@@ -81,7 +81,9 @@ class KineticsModel:
         self, activations: Mapping[str, Activations], grid: SnippetGrid, duration_s: float, settings: LocalizeSettings
     ) -> localization.Located:
         """Find the accepted classes; the others, most of the 400, are left out of the work on sub-samples."""
-        (accepted,) = localization.accepted_classes(activations, settings).values()
+        (accepted,) = localization.accepted_classes(
+            activations, localization.fuse(activations, settings), settings
+        ).values()
         kept = np.flatnonzero(accepted)
         if not len(kept):
             return _too_low("class", settings)

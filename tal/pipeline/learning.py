@@ -6,22 +6,27 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tal import methods, models, shards
 from tal.annotations import Labels, read_labels
 from tal.cache import Cache, Entry, Stage
-from tal.errors import InputError, suggest
+from tal.errors import InputError, ModelError, suggest
 from tal.files import place, sha256_file, shipped_module, write_atomic
+from tal.pipeline import guides
 from tal.pipeline.context import Context, context
+from tal.pipeline.guides import FolderGuide, ModelGuide
 from tal.progress import Progress
 from tal.settings import Settings
 
+if TYPE_CHECKING:
+    from tal.training import Guide
+
 METHOD = Stage("method", version=1)
 TRAIN = Stage("train", version=1, resumable=True)
-MODEL, CONFIG, METRICS = "model.safetensors", "config.yaml", "metrics.jsonl"
+MODEL, CONFIG, METRICS, LAST = "model.safetensors", "config.yaml", "metrics.jsonl", "last"
 
 
 @dataclass(frozen=True)
@@ -80,10 +85,53 @@ def train(
     known = read_labels(Path(labels), subset) if isinstance(labels, str | Path) else labels
     files = _shards(Path(features), known, without)
     chosen = Labels({video: known.by_video[video] for video in files})
-    entry = ctx.cache.get(TRAIN, _key_fields(ctx.settings, chosen, files), _fitting(chosen, files, ctx))
+    entry = _trained(chosen, files, ctx)
     folder = Path(runs) / (name or str(ctx.settings.method["name"]))
     _publish(entry, folder, ctx.settings)
     return Run(folder, chosen.classes, len(files), entry.hit)
+
+
+def _trained(labels: Labels, files: Mapping[str, Path], ctx: Context) -> Entry:
+    """Return the training, from the cache or made now, the one of its guide before it."""
+    fields = _key_fields(ctx.settings, labels, files)
+    guide = _find_guide(labels, files, ctx)
+    if guide is not None:
+        fields["guide"] = guide.identity
+        fields["train"] = {**fields["train"], "guide": guide.kind}  # its place does not matter
+    return ctx.cache.get(TRAIN, fields, _fitting(labels, files, ctx, guide))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Where a guide lies, of which kind it is, and what determines its word."""
+
+    kind: str
+    path: Path
+    identity: str
+
+    def open(self, device: str) -> Guide:
+        """Make it ready for use."""
+        return FolderGuide(self.path) if self.kind == "folder" else ModelGuide(models.load(self.path, device))
+
+
+def _find_guide(labels: Labels, files: Mapping[str, Path], ctx: Context) -> _Found | None:
+    name = ctx.settings.train.guide
+    kind = guides.kind_of(name)
+    if kind == "none":
+        return None
+    if kind == "folder":
+        return _Found(kind, Path(name), guides.identity_of(Path(name), files))
+    path = Path(name)
+    if kind == "method":
+        ctx.progress.say(f"{ctx.settings.method['name']} learns from {name}, which is trained first")
+        path = _trained(labels, files, _guide_context(name, ctx)).path / MODEL
+    if models.read_meta(path).classes != labels.classes:
+        raise ModelError(f"{path}: a guide for other classes; train it on the same labels")
+    return _Found("model", path, models.identity(path))
+
+
+def _guide_context(method: str, ctx: Context) -> Context:
+    return replace(ctx, settings=resolve_method(guides.settings_of(method, ctx.settings), ctx.cache))
 
 
 def resolve_method(settings: Settings, cache: Cache) -> Settings:
@@ -124,14 +172,15 @@ def _key_fields(settings: Settings, labels: Labels, files: Mapping[str, Path]) -
     return {"method": settings.method, "train": settings.train.model_dump(mode="json"), "videos": videos}
 
 
-def _fitting(labels: Labels, files: Mapping[str, Path], ctx: Context) -> Callable[[Path], None]:
+def _fitting(labels: Labels, files: Mapping[str, Path], ctx: Context, guide: _Found | None) -> Callable[[Path], None]:
     def make(work: Path) -> None:
         from tal import training
 
         for path in files.values():
             shards.read(path)  # a damaged shard ends here, not in the weights
         videos = [training.TrainingVideo(v, path, labels.by_video[v]) for v, path in files.items()]
-        training.fit(training.TrainingSet(videos, labels.classes), ctx.settings, work, ctx.progress)
+        opened = guide.open(ctx.settings.runtime.device) if guide else None
+        training.fit(training.TrainingSet(videos, labels.classes), ctx.settings, work, ctx.progress, opened)
 
     return make
 
@@ -140,6 +189,12 @@ def _publish(entry: Entry, folder: Path, settings: Settings) -> None:
     """Put the model with its resolved settings and its metrics where the user looks for them."""
     tree = settings.model_dump(mode="json", exclude={"runtime"})
     models.copy(entry.path / MODEL, folder / MODEL, tree)
+    earlier = {path.name: path for path in (entry.path / LAST).glob("*.safetensors")}
+    for path in (folder / LAST).glob("*.safetensors"):
+        if path.name not in earlier:
+            path.unlink()
+    for name, path in earlier.items():
+        models.copy(path, folder / LAST / name, tree)
     write_atomic(folder / CONFIG, yaml.safe_dump(tree, sort_keys=False))
     target = folder / METRICS
     if not target.exists() or sha256_file(target) != sha256_file(entry.path / METRICS):

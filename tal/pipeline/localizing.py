@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 import tal
 from extract.decoders._base import check_file
@@ -21,11 +21,12 @@ from tal.pipeline.action_models import ActionModel, TrainedModel
 from tal.pipeline.context import Context, context
 from tal.pipeline.engines import Recipe, recipe_of
 from tal.pipeline.extraction import Paths, as_paths, features_of, shard_key, shard_path
+from tal.pipeline.guides import read_activations
 from tal.pipeline.kinetics import kinetics_model, preset
 from tal.progress import Progress
 from tal.results import Results, dumps, read_results, write_results
 from tal.settings import Settings
-from tal.types import Activations, FloatArray
+from tal.types import Activations
 
 ACTIVATE = Stage("activate", version=1)
 LOCALIZE = Stage("localize", version=1)
@@ -175,12 +176,7 @@ def _activations(path: Path, digest: str, model: ActionModel, cache: Cache) -> d
         (work / "activations.safetensors").write_bytes(save(parts))
 
     entry = cache.get(ACTIVATE, {"model": model.identity, "shard": digest}, make)
-    tensors = load_file(entry.path / "activations.safetensors")
-    parts: dict[str, dict[str, FloatArray]] = {}
-    for key in sorted(tensors):
-        network, _, name = key.partition("/")
-        parts.setdefault(network, {})[name] = tensors[key]
-    return {network: Activations(**fields) for network, fields in parts.items()}
+    return read_activations(entry.path / "activations.safetensors")
 
 
 def _explain_empty(results: Results, ctx: Context) -> None:
