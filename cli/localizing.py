@@ -30,6 +30,9 @@ def localize(
         float | None, typer.Option(metavar="P", help="Leave out classes that score lower, 0 to 1; default 0.1.")
     ] = None,
     features: Annotated[Path | None, typer.Option("--features", "-f", help="Look for shards here first.")] = None,
+    activations: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write what the model says about each snippet.")
+    ] = None,
     weights: o.Weights = None,
     device: o.Device = None,
     workers: o.Workers = None,
@@ -66,7 +69,7 @@ def localize(
     settings = pipeline.model_settings(model, config, sets, given)
     with o.environment(cache, force, quiet) as env:
         try:
-            results = pipeline.localize(videos, model, settings, features=features, **env)
+            results = pipeline.localize(videos, model, settings, features=features, activations=activations, **env)
         except pipeline.LocalizeBatchError as error:
             _give(error.results, output, table)
             raise

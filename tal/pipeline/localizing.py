@@ -16,7 +16,8 @@ from extract.video import find_videos, video_name
 from tal import config, models, shards
 from tal.cache import Cache, Stage
 from tal.errors import BatchError, TalError
-from tal.files import write_atomic
+from tal.files import place, write_atomic
+from tal.pipeline import guides
 from tal.pipeline.action_models import ActionModel, TrainedModel
 from tal.pipeline.context import Context, context
 from tal.pipeline.engines import Recipe, recipe_of
@@ -29,6 +30,7 @@ from tal.settings import Settings
 from tal.types import Activations
 
 ACTIVATE = Stage("activate", version=1)
+ACTIVATIONS = "activations.safetensors"
 LOCALIZE = Stage("localize", version=1)
 
 
@@ -38,6 +40,7 @@ def localize(
     settings: Settings | None = None,
     *,
     features: Path | str | None = None,
+    activations: Path | str | None = None,
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> Results:
@@ -48,6 +51,8 @@ def localize(
         model: A run folder or its ``model.safetensors``. None: the 400 classes of Kinetics, by I3D's own head.
         settings: Default: `model_settings` of the model. A trained model's features are always made as in training.
         features: Folder in which fitting shards are looked for first.
+        activations: Folder to write each video's `Activations` to, ``<video>.safetensors`` with ``<network>/cas`` and
+            the others: for reports, or as a ``train.guide``.
         cache: Where features, activations and detections are kept.
         progress: Who is told.
 
@@ -59,6 +64,8 @@ def localize(
     chosen, recipe = _open_model(model, found, ctx)
     files, failures = _gather(found, recipe, Path(features) if features else None, ctx)
     results = _localize_shards(files, chosen, ctx)[0]
+    if activations:
+        _write_activations(files, chosen, Path(activations), ctx.cache)
     if failures:
         raise LocalizeBatchError(results, failures)
     return results
@@ -166,17 +173,24 @@ def _locate_all(files: Mapping[str, Path], digests: Mapping[str, str], model: Ac
 
 def _activations(path: Path, digest: str, model: ActionModel, cache: Cache) -> dict[str, Activations]:
     """Return what the model says about one video, from the cache or computed."""
+    return read_activations(_activation_file(path, digest, model, cache))
 
+
+def _activation_file(path: Path, digest: str, model: ActionModel, cache: Cache) -> Path:
     def make(work: Path) -> None:
         parts = {
             f"{network}/{name}": np.ascontiguousarray(values)
             for network, one in model.activate(shards.read(path)).items()
             for name, values in vars(one).items()
         }
-        (work / "activations.safetensors").write_bytes(save(parts))
+        (work / ACTIVATIONS).write_bytes(save(parts))
 
-    entry = cache.get(ACTIVATE, {"model": model.identity, "shard": digest}, make)
-    return read_activations(entry.path / "activations.safetensors")
+    return cache.get(ACTIVATE, {"model": model.identity, "shard": digest}, make).path / ACTIVATIONS
+
+
+def _write_activations(files: Mapping[str, Path], model: ActionModel, folder: Path, cache: Cache) -> None:
+    for name, path in files.items():
+        place(_activation_file(path, shards.header(path).digest, model, cache), folder / f"{name}{guides.SUFFIX}")
 
 
 def _explain_empty(results: Results, ctx: Context) -> None:
