@@ -132,9 +132,11 @@ def test_files_that_do_not_fit_are_told(videos: list[TrainingVideo], lengths: di
     (short / "v5.safetensors").unlink()
     with pytest.raises(InputError) as missing:
         learn(videos, guided(short, fusion="rgb"), tmp_path)
-    assert str(missing.value) == f"{short}: no activations of 'v5'; write them with 'tal localize --activations'"
+    assert (
+        str(missing.value) == f"{short}: no activations of the video 'v5'; write them with 'tal localize --activations'"
+    )
     flow = write(tmp_path / "flow", videos, lengths, "flow")
-    with pytest.raises(ModelError, match="activations of flow, not of rgb"):
+    with pytest.raises(ModelError, match="nothing for the network rgb, but flow; choose another"):
         learn(videos, guided(flow, fusion="rgb"), tmp_path)
 
 
@@ -143,7 +145,7 @@ def test_a_guide_of_other_streams_or_classes_is_told(videos: list[TrainingVideo]
     with pytest.raises(ModelError) as caught:
         learn(videos, guided(guide.path, fusion="early"), tmp_path)
     assert str(caught.value) == (
-        "the guide has networks for rgb, flow, not for rgb+flow; train it with the same fusion"
+        "the guide has no network for rgb+flow, but rgb, flow; train it with the same train.fusion"
     )
     fewer = [video for video in videos if CLASSES[2] not in video.labels]
     with pytest.raises(ModelError, match="a guide for other classes; train it on the same labels"):
