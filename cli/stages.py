@@ -28,6 +28,12 @@ def extract(
     weights: o.Weights = None,
     decoder: o.Decoder = None,
     flow: o.Flow = None,
+    flow_images: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Read flow from DIR/<video>/flow_x_00000.jpg, ... (denseflow).")
+    ] = None,
+    save_flow: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Also write the flow as such images: about 1 to 4 GB an hour.")
+    ] = None,
     fps: Annotated[str | None, typer.Option(help="Rate that frames are resampled to; default 25.")] = None,
     precision: o.Precision = None,
     device: o.Device = None,
@@ -59,6 +65,8 @@ def extract(
 
         tal extract videos/ --backbone slow_r50 --set extract.streams=[rgb]
 
+        tal extract videos/ --save-flow flow
+
         tal extract videos/ --shard $SLURM_ARRAY_TASK_ID/8
 
         tal extract videos/ -o features --weights random:0 --set extract.short_side=64 --set extract.crop=0
@@ -73,11 +81,13 @@ def extract(
         "extract.weights": weights,
         "extract.decoder": decoder,
         "extract.flow.backend": flow,
+        "extract.flow_images": flow_images,
         "extract.fps": fps,
         "extract.backbone": backbone,
         "extract.precision": precision,
         "runtime.device": device,
         "runtime.workers": workers,
+        "runtime.save_flow": save_flow,
     }
     settings = configuration.load(files=config, sets=sets, options=given, preset=preset)
     chosen, call = Part.parse(part) if part else WHOLE, plan_extraction if dry_run else pipeline.extract
@@ -107,6 +117,7 @@ def train(
     labels: LabelsFile,
     features: Annotated[Path, typer.Option("--features", "-f", help="Folder of feature shards.")] = Path("features"),
     method: o.MethodName = None,
+    dataset: o.Dataset = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; default: the method's.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     subset: Annotated[str, typer.Option(help="Subset of the labels file to train on.")] = "",
@@ -127,12 +138,14 @@ def train(
         tal train --method stpn --labels labels.csv
 
         tal train -m stpn -l labels.csv --name half --set train.steps=4000
+
+        tal train -m cmcs --dataset activitynet13 -l labels.csv
     """
     from tal import config as configuration
     from tal import pipeline
 
     given = {"train.seed": seed, "runtime.device": device}
-    settings = configuration.load(method, config, sets, given)
+    settings = configuration.load(method, config, sets, given, dataset=dataset)
     with o.environment(cache, force, quiet) as env:
         run = pipeline.train(features, labels, settings, name=name, runs=runs, subset=subset, **env)
     how = "was trained before" if run.cached else "trained"

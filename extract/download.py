@@ -24,7 +24,7 @@ TIMEOUT_S = 30
 PAUSES_S = (1.0, 2.0, 4.0, 8.0)
 """Waits before connecting again, as long as no more of the file comes."""
 
-MAX_BYTES = 1 << 28
+MAX_BYTES = 1 << 29
 """Where a file's size is not known: no weight file is larger."""
 
 _PASSING = {408, 425, 429}  # and all from 500: the server may do better next time

@@ -17,6 +17,7 @@ import numpy as np
 
 from extract import flow as flow_engines
 from extract.flow._base import FlowBackend
+from extract.rows import Rows
 from extract.snippets import Frames, clips, crop, network_input, views
 from extract.stopwatch import NETWORK, Stopwatch
 from extract.stream import Passing, Request, snippet_stream
@@ -167,7 +168,7 @@ class Extractor:
         for i, (video, frames) in enumerate(batch):
             video.motion.append(float(frames.motion.mean()))
             for stream, vectors in rows.items():
-                video.vectors.setdefault(stream, []).append(vectors[i])
+                video.vectors.setdefault(stream, Rows()).append(vectors[i])
 
     def _rows(self, stream: str, snippets: list[Frames]) -> FloatArray:
         """Return a vector for each snippet, the mean over its views."""
@@ -178,8 +179,8 @@ class Extractor:
 
 
 def open_flow(settings: ExtractSettings, runtime: RuntimeSettings) -> FlowBackend | None:
-    """Return the flow engine, or None where the flow stream is off."""
-    if "flow" not in settings.streams:
+    """Return the flow engine, or None where no flow is computed."""
+    if "flow" not in settings.streams or settings.reads_flow:
         return None
     device, flow = str(pick_device(runtime.device)), settings.flow
     return flow_engines.load(flow.backend, runtime.workers, device, flow.quality)

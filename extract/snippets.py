@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from extract import flow as flow_engines
-from extract.flow._base import FlowBackend
 from extract.flow.presets import apply, preset
 from tal.settings import ExtractSettings
 from tal.types import ByteArray, FloatArray
@@ -28,6 +27,13 @@ if TYPE_CHECKING:
 BLOCK = 32
 """Frames whose flow is computed together, where the engine names no other number."""
 Working = Callable[[], AbstractContextManager[object]]
+
+
+class Pairs(Protocol):
+    """What knows the flow between frames; an attribute ``block`` may say how many it takes together."""
+
+    def pairs(self, gray: ByteArray) -> FloatArray:
+        """Return the flow from each of `gray` (F, H, W) to the next, float32 (F - 1, H, W, 2), px."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +69,15 @@ class Frames:
         return Frames(self.rgb[index], self.flow[index], self.motion[index])
 
 
-def block_of(engine: FlowBackend | None) -> int:
-    """Return how many frames go to a flow engine together; never changes a result."""
-    return int(getattr(engine, "block", BLOCK))
+def block_of(flow: object) -> int:
+    """Return how many frames go to what knows the flow together; never changes a result."""
+    return int(getattr(flow, "block", BLOCK))
 
 
 def prepared(
     frames: Iterable[ByteArray],
     settings: ExtractSettings,
-    engine: FlowBackend | None,
+    source: Pairs | None,
     working: Working = nullcontext,
 ) -> Iterator[Frames]:
     """Turn scaled frames into blocks of network-ready frames, each with the flow to its successor.
@@ -79,10 +85,10 @@ def prepared(
     Args:
         frames: uint8 RGB (H, W, 3) of one size.
         settings: Crop, streams, flow convention.
-        engine: The flow engine; None where the flow stream is off.
+        source: Knows the flow of this video; None where the flow stream is off.
         working: What it returns is entered around each block's work, not while frames are waited for.
     """
-    convention, n_block = preset(settings.flow.preset), block_of(engine)
+    convention, n_block = preset(settings.flow.preset), block_of(source)
     side = settings.crop if settings.crops == "centre" else 0  # several crops are cut out of whole snippets
     stream, last_flow = iter(frames), None
     held = list(islice(stream, 1))
@@ -90,7 +96,7 @@ def prepared(
         more = list(islice(stream, n_block))
         with working():
             rgb = np.stack(held + more)
-            flow = _flow(engine, rgb)
+            flow = _flow(source, rgb)
             if more:
                 last_flow, held, rgb = flow[-1:], more[-1:], rgb[:-1]
             else:  # the last frame of the video: repeat the flow that leads to it
@@ -100,10 +106,10 @@ def prepared(
         yield block
 
 
-def _flow(engine: FlowBackend | None, rgb: ByteArray) -> FloatArray:
-    if engine is None:
+def _flow(source: Pairs | None, rgb: ByteArray) -> FloatArray:
+    if source is None:
         return np.zeros((len(rgb) - 1, *rgb.shape[1:3], 2), np.float32)
-    return engine.pairs(flow_engines.to_gray(rgb))
+    return source.pairs(flow_engines.to_gray(rgb))
 
 
 def crop(frames: Any, side: int) -> Any:

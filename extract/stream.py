@@ -8,7 +8,7 @@ video in flight has at least one item in a queue, so that their number is bounde
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -18,13 +18,15 @@ from typing import Any
 import numpy as np
 
 from extract.flow._base import FlowBackend
+from extract.flow_images import Computed, PairSource, Stored, of_video
 from extract.prefetch import prefetch
+from extract.rows import Rows
 from extract.snippets import Frames, block_of, prepared, windows
 from extract.stopwatch import DECODE, FLOW, Stopwatch
 from extract.video import ResampledVideo, open_video
 from tal.errors import StorageError, TalError
 from tal.settings import ExtractSettings
-from tal.types import ByteArray, Features, FloatArray, SnippetGrid
+from tal.types import ByteArray, Features, SnippetGrid
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,12 @@ class Request:
     Attributes:
         path: The video.
         about: What its provenance says beside how it was decoded, such as its digest.
+        save_flow: Folder into which its flow is written as images while it is computed; gone if the video breaks off.
     """
 
     path: Path
     about: Mapping[str, Any] = field(default_factory=dict)
+    save_flow: Path | None = None
 
 
 @dataclass(eq=False)
@@ -53,7 +57,7 @@ class Passing:
     """
 
     request: Request
-    vectors: dict[str, list[FloatArray]] = field(default_factory=dict)
+    vectors: dict[str, Rows] = field(default_factory=dict)
     motion: list[float] = field(default_factory=list)
     error: TalError | None = None
     stopped: bool = False
@@ -78,7 +82,7 @@ class Passing:
             raise ValueError(f"{self.request.path} was not opened")
         s, report = settings, self._opened.report
         return Features(
-            {stream: np.stack(rows) for stream, rows in self.vectors.items()},
+            {stream: rows.array() for stream, rows in self.vectors.items()},
             SnippetGrid(len(self.motion), s.fps, s.length, s.stride, self._opened.offset),
             report.end_s,
             np.array(self.motion, np.float32) if "flow" in s.streams else None,
@@ -101,7 +105,7 @@ def snippet_stream(
     Args:
         requests: The videos; asked for on the decoding thread, when the one before has been read.
         settings: How they are read.
-        engine: The flow engine, used on a thread of this stream alone; None where the flow stream is off.
+        engine: The flow engine, used on a thread of this stream alone; None where no flow is computed.
         depth: Items that are made ahead.
         watch: Is told how long decoding and flow work.
     """
@@ -113,16 +117,35 @@ def _cut(
 ) -> Snippets:
     with closing(prefetch(watch.timed(_decoded(requests, settings), DECODE), block_of(engine))) as frames:
         for video, own in groupby(frames, key=itemgetter(0)):
-            blocks = prepared(_until_end(item for _, item in own), settings, engine, lambda: watch.in_turn(FLOW))
+            own_frames = _until_end(item for _, item in own)
             try:
-                for snippet in windows(blocks, settings):
-                    yield video, snippet
+                with _flow_of(video, settings, engine) as source:
+                    blocks = prepared(own_frames, settings, source, lambda: watch.in_turn(FLOW))
+                    for snippet in windows(blocks, settings):
+                        yield video, snippet
                 yield video, None
             except StorageError:
                 raise
             except TalError as error:
                 video.stopped = True
                 yield video, error
+
+
+@contextmanager
+def _flow_of(video: Passing, settings: ExtractSettings, engine: FlowBackend | None) -> Iterator[PairSource | None]:
+    """Open what gives a video's flow, and tell it how the video ended."""
+    source: PairSource | None = None
+    if settings.reads_flow:
+        source = Stored(of_video(Path(settings.flow_images), video.request.path))
+    elif engine is not None:
+        source = Computed(engine, video.request.save_flow)
+    well = False
+    try:
+        yield source
+        well = not video.stopped
+    finally:
+        if source is not None:
+            source.end(well)
 
 
 def _decoded(

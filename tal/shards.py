@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from tal.errors import ShardError
 from tal.files import atomic_path, canonical_json
@@ -65,10 +65,24 @@ def write(path: Path, features: Features, key: str) -> str:
         "provenance": dict(features.provenance),
     }
     digest = _digest(about, tensors)
-    content = save(tensors, metadata={"tal": canonical_json({**about, "digest": digest})})
-    with atomic_path(path) as aside:
-        aside.write_bytes(content)
+    with atomic_path(path) as aside, aside.open("wb") as file:
+        _save(file, tensors, {"tal": canonical_json({**about, "digest": digest})})
     return digest
+
+
+def _save(file: BinaryIO, tensors: Mapping[str, FloatArray], metadata: Mapping[str, str]) -> None:
+    """Write float32 tensors as safetensors without a copy of them in memory: they may be mapped from a file."""
+    head: dict[str, Any] = {"__metadata__": dict(metadata)}
+    offset = 0
+    for name in sorted(tensors):
+        end = offset + tensors[name].nbytes
+        head[name] = {"dtype": "F32", "shape": list(tensors[name].shape), "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(head, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(struct.pack("<Q", len(text)) + text)
+    for name in sorted(tensors):
+        file.write(tensors[name].data)
 
 
 def header(path: Path) -> ShardHeader:

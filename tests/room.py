@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import clips
+import cv2
+import numpy as np
 import pytest
 from made_up import SETTINGS, Difference, Network
 
 from extract import features
 from extract.features import Extractor
+from tal import shards
 from tal.cache import Cache
 from tal.pipeline import ExtractReport, extract, filling, planning
 from tal.pipeline import extraction as extraction_module
@@ -60,3 +63,34 @@ class Room:
 
     def shards(self) -> list[str]:
         return sorted(path.stem for path in self.out.glob("*.safetensors"))
+
+
+class FlowRoom(Room):
+    """A room whose extractions write flow into one folder, and read it from another."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(folder, monkeypatch)
+        self.flow = folder / "flow"
+
+    def saving(self, **changed: Any) -> Settings:
+        return Settings(extract=self.settings(**changed).extract, runtime=RuntimeSettings(save_flow=str(self.flow)))
+
+    def reading(self, folder: Path | None = None) -> Settings:
+        return self.settings(flow_images=str(folder or self.flow))
+
+    def make(self, settings: Settings, out: str = "", **more: Any) -> ExtractReport:
+        return extract(self.videos, self.out / out, settings, **{"cache": self.cache, **more})
+
+    def images(self, name: str) -> list[Path]:
+        return sorted((self.flow / name).iterdir())
+
+    def key(self, name: str, out: str) -> str:
+        return shards.header(self.out / out / f"{name}.safetensors").key
+
+    def add_images(self, name: str, n_frames: int) -> None:
+        """Write a video and, as others would, images of a flow of 4 px right and down."""
+        self.add(name, n_frames)
+        (self.flow / name).mkdir(parents=True)
+        for i in range(n_frames - 1):
+            for axis in "xy":
+                cv2.imwrite(str(self.flow / name / f"flow_{axis}_{i:05d}.jpg"), np.full((32, 48), 153, np.uint8))

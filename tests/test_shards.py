@@ -6,6 +6,7 @@ import errno
 import os
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -91,12 +92,11 @@ def test_a_full_disk_leaves_the_old_shard_and_no_rubbish(tmp_path: Path, monkeyp
     path = tmp_path / "v.safetensors"
     shards.write(path, features(), "old")
 
-    def full(self: Path, content: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(content[: len(content) // 2])
+    def full(file: BinaryIO, tensors: object, metadata: object) -> None:
+        file.write(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(shards, "_save", full)
     with pytest.raises(StorageError, match=r"cannot write .*v\.safetensors: No space left on device"):
         shards.write(path, features(), "new")
     assert shards.is_current(path, "old")

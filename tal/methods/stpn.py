@@ -16,7 +16,7 @@ from torch import Tensor  # noqa: TID253
 from torch.nn import functional  # noqa: TID253
 
 from tal.methods._base import Batch, Method
-from tal.methods._blocks import Attention, dense, multi_label_cross_entropy
+from tal.methods._blocks import Attention, Precision, dense, multi_label_cross_entropy, working_dtype
 from tal.settings import Section
 from tal.types import Activations
 
@@ -33,12 +33,15 @@ class Config(Section):
             paper).
         pool: What eq. 1's weighted sum is divided by: ``mean`` T (section 3.1's words), ``sum`` nothing (eq. 1 as
             printed), ``normalized`` the attention's own sum.
+        precision: Numbers that the attention's products take in training: ``fp32``, ``bf16`` (sums and weights stay
+            float32), or ``auto`` for bf16 where the CPU multiplies it faster (not in the paper).
     """
 
     hidden: int = Field(256, ge=1)
     attention: bool = True
     beta: float = Field(1e-4, ge=0)
     pool: Literal["mean", "sum", "normalized"] = "mean"
+    precision: Precision = "auto"
 
 
 class Network(Method):
@@ -47,13 +50,17 @@ class Network(Method):
     def __init__(self, config: Config, n_channels: int, n_classes: int) -> None:
         super().__init__(config, n_channels, n_classes)
         self.beta = config.beta
+        self.precision = config.precision
         self.pool_rule = config.pool if config.attention else "mean"
         self.attention = Attention(n_channels, config.hidden) if config.attention else None
         self.classifier = dense(n_channels, n_classes)
 
-    def attend(self, features: Tensor) -> Tensor:
+    def attend(self, features: Tensor, precision: Precision = "fp32") -> Tensor:
         """Return the attention lambda of eq. 1, (B, T), for features (B, T, D)."""
-        return features.new_ones(features.shape[:-1]) if self.attention is None else self.attention(features)
+        if self.attention is None:
+            return features.new_ones(features.shape[:-1])
+        weights: Tensor = self.attention(features, working_dtype(precision, features))
+        return weights
 
     def pool(self, attention: Tensor, features: Tensor) -> Tensor:
         """Return the video-level representation of eq. 1, (B, D), for attention (B, T) and features (B, T, D)."""
@@ -66,7 +73,7 @@ class Network(Method):
 
     def objectives(self, batch: Batch) -> Iterator[dict[str, Tensor]]:
         """Yield the losses of eq. 2, once."""
-        attention = self.attend(batch.features)  # (B, T)
+        attention = self.attend(batch.features, self.precision)  # (B, T)
         logits = self.classifier(self.pool(attention, batch.features))  # (B, C)
         losses = {"class": multi_label_cross_entropy(logits, batch.labels)}
         if self.attention is not None:

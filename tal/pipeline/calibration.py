@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from extract import backbones, weights
 from extract.video import video_name
 from tal.cache import Cache, Stage
-from tal.errors import TalError, WeightsError
+from tal.errors import InputError, TalError, WeightsError
+from tal.pipeline import flow_folders
 from tal.pipeline.context import Context
 from tal.settings import ExtractSettings
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 CALIBRATE = Stage("calibrate", version=1)
 CLIPS_PER_VIDEO = 4
-NOT_IN_KEY = {"weights", "calibration_videos", "max_gap_s"}
-"""Settings that do not determine features: weights are named by their digest."""
+NOT_IN_KEY = {"weights", "calibration_videos", "max_gap_s", "flow_images"}
+"""Settings that do not determine features: weights and flow images are named by their digest."""
 
 
 def calibrated(seed: int, s: ExtractSettings, videos: Sequence[Path], ctx: Context) -> dict[str, Path]:
@@ -68,13 +69,22 @@ def _calibration(
 ) -> tuple[list[Path], dict[str, Any]]:
     """Return the videos that random weights are calibrated on, and what determines the weights."""
     first = sorted(videos, key=video_name)[: s.calibration_videos]
-    fields = {
+    fields: dict[str, Any] = {
         "seed": seed,
         "videos": [cache.sha256(path) for path in first],
         "clips_per_video": CLIPS_PER_VIDEO,
         "settings": s.model_dump(mode="json", exclude=NOT_IN_KEY | {"tail", "stride", "precision"}),
     }
+    if s.reads_flow:
+        fields["flow_images"] = [_flow_digest(path, s, cache) for path in first]
     return first, fields
+
+
+def _flow_digest(video: Path, s: ExtractSettings, cache: Cache) -> str | None:
+    try:
+        return flow_folders.digest(video, s, cache)
+    except InputError:
+        return None  # such a video is not calibrated on
 
 
 def _calibrate(work: Path, seed: int, s: ExtractSettings, videos: Sequence[Path], ctx: Context) -> None:

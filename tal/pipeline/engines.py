@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import tal
 from extract import backbones, decoders, flow, weights
-from tal.errors import ConfigError, WeightsError
+from tal.errors import ConfigError, InputError, WeightsError
 from tal.pipeline.calibration import NOT_IN_KEY, calibrated, calibrated_already, calibrated_before
 from tal.pipeline.context import Context
-from tal.settings import ExtractSettings
+from tal.settings import ExtractSettings, FlowSettings
 
 if TYPE_CHECKING:
     from extract.features import Embedder, Extractor
+
+IMAGES = "images"
+"""The flow backend of features whose flow was read."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class Recipe:
     """How features are made.
 
     Attributes:
-        settings: With the decoder and flow backend that are really used in place of ``auto``.
+        settings: With the decoder and flow backend that are really used in place of ``auto``; the flow backend is
+            ``images`` where flow is read from images.
         weights: Stream to weights file.
         sha256: Stream to the SHA-256 of that file.
     """
@@ -68,10 +72,11 @@ def recipe_of(provenance: Mapping[str, Any], ctx: Context) -> Recipe:
     """Rebuild the recipe that a model's training features were made with.
 
     Raises:
+        ConfigError: If flow was read from images, and no folder of images is named.
         WeightsError: If the very same weights are not on this machine.
     """
     spec = str(provenance["weights_spec"])
-    kept = {"weights": spec, "max_gap_s": ctx.settings.extract.max_gap_s}
+    kept = {"weights": spec, "max_gap_s": ctx.settings.extract.max_gap_s, "flow_images": _images(provenance, ctx)}
     s = ExtractSettings.model_validate({**provenance["settings"], **kept})
     wanted = dict(provenance["weights"])
     if weights.parse_random(spec) is not None:
@@ -89,6 +94,18 @@ def recipe_of(provenance: Mapping[str, Any], ctx: Context) -> Recipe:
     return Recipe(s, files, found)
 
 
+def _images(provenance: Mapping[str, Any], ctx: Context) -> str:
+    """Return the folder of flow images, if a model's features were made from some."""
+    if provenance["settings"]["flow"]["backend"] != IMAGES:
+        return ""
+    if not ctx.settings.extract.flow_images:
+        raise ConfigError(
+            "the model's features were made from flow images; write these videos' flow as images, too, and name the "
+            "folder with --set extract.flow_images=DIR"
+        )
+    return ctx.settings.extract.flow_images
+
+
 def _given(s: ExtractSettings, ctx: Context) -> dict[str, Path]:
     """Return the weight file of each stream, fetched if need be."""
     known_files = backbones.get(s.backbone).known_files()
@@ -102,6 +119,7 @@ def resolved(settings: ExtractSettings, device: str = "auto") -> ExtractSettings
     Raises:
         BackendError: If something that was asked for is not there.
         ConfigError: If the backbone does not know a stream.
+        InputError: If flow is to be read from a folder that is not there.
     """
     backbone = backbones.get(settings.backbone)
     for stream in settings.streams:
@@ -109,14 +127,25 @@ def resolved(settings: ExtractSettings, device: str = "auto") -> ExtractSettings
             raise ConfigError(
                 f"backbone '{backbone.name}' has no {stream} stream; add --set extract.streams=[rgb], or use 'i3d'"
             )
-    engine = flow.choose(settings.flow.backend) if "flow" in settings.streams else "none"
     return settings.model_copy(
         update={
             "decoder": decoders.choose(settings.decoder),
-            "flow": settings.flow.model_copy(update={"backend": engine}),
+            "flow": _flow(settings),
             "precision": _precision(settings.precision, device),
         }
     )
+
+
+def _flow(settings: ExtractSettings) -> FlowSettings:
+    """Name where flow comes from; images have been cut off and quantised already, whatever the settings say."""
+    if settings.reads_flow:
+        if not Path(settings.flow_images).is_dir():
+            raise InputError(f"{settings.flow_images}: no such folder of flow images")
+        return FlowSettings(backend=IMAGES)
+    if settings.flow.backend == IMAGES:
+        raise ConfigError("flow backend 'images': name the folder of images with --set extract.flow_images=DIR")
+    engine = flow.choose(settings.flow.backend) if "flow" in settings.streams else "none"
+    return settings.flow.model_copy(update={"backend": engine})
 
 
 def _precision(name: str, device: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from extract.decoders._base import check_file
 from extract.video import find_videos, video_name
@@ -17,10 +18,16 @@ from tal.pipeline import speeds
 from tal.pipeline.context import Context, context
 from tal.pipeline.engines import Recipe, lend_extractor, recipe_for
 from tal.pipeline.filling import Filling
-from tal.pipeline.keys import EXTRACT, Paths, as_paths, check_unchanged, identity, key_of, shard_key, shard_path
+from tal.pipeline.flow_folders import SavedFlow
+from tal.pipeline.keys import EXTRACT, Paths, as_paths, check_unchanged, identity, key_of, shard_key, shard_path, source
 from tal.pipeline.parts import WHOLE, Part
 from tal.progress import Progress
 from tal.settings import Settings
+
+if TYPE_CHECKING:
+    from extract.features import Extractor
+
+    Engines = Callable[[], Extractor]
 
 __all__ = ["EXTRACT", "ExtractReport", "Paths", "as_paths", "extract", "features_of", "shard_key", "shard_path"]
 
@@ -101,6 +108,7 @@ def extract(
     """Extract the features of videos into one shard per video.
 
     A video that fails is listed in the report and does not stop the others. Several processes may fill one folder.
+    With ``runtime.save_flow`` a video is also extracted if its flow images are not there.
 
     Args:
         videos: Video files and folders of them.
@@ -112,6 +120,7 @@ def extract(
 
     Raises:
         InputError: If there are no videos, or two have the same name.
+        ConfigError: If flow is to be written, but none is computed.
         WeightsError: If the weights are not there.
         BackendError: If a decoder or flow engine that was asked for is not there.
         StorageError: If the folder cannot be written; what was finished before is kept.
@@ -123,7 +132,8 @@ def extract(
     reasons = {name: reason for name, reason in reasons.items() if part.holds(name)}
     if not mine:
         return ExtractReport({}, failures=reasons)
-    filling = Filling(ctx, recipe_for(ctx, usable), Path(out), failures=reasons)
+    saved = SavedFlow.of(ctx.settings)
+    filling = Filling(ctx, recipe_for(ctx, usable), Path(out), saved, failures=reasons)
     waiting = {path: key for path in mine if (key := filling.pending(path))}
     if waiting:
         filling.make_all(waiting)
@@ -159,19 +169,40 @@ def unusable(videos: Sequence[Path]) -> dict[str, str]:
     return reasons
 
 
-def features_of(video: Path, recipe: Recipe, ctx: Context) -> Path:
-    """Return the shard of a single video from the cache, made if need be."""
-    sha256 = ctx.cache.sha256(video)
-    key = key_of(sha256, recipe.key_fields)
+@contextmanager
+def opened_once(recipe: Recipe, ctx: Context) -> Iterator[Engines]:
+    """Lend what opens the engines when they are first asked for, and gives the same ones again afterwards."""
+    with ExitStack() as stack:
+        opened: list[Extractor] = []
+
+        def extractor() -> Extractor:
+            if not opened:
+                opened.append(stack.enter_context(lend_extractor(recipe, ctx)))
+            return opened[0]
+
+        yield extractor
+
+
+def features_of(video: Path, recipe: Recipe, ctx: Context, engines: Engines | None = None) -> Path:
+    """Return the shard of a single video from the cache, made if need be.
+
+    Args:
+        video: The video.
+        recipe: How its features are made.
+        ctx: Where they are kept.
+        engines: Of `opened_once`, for several videos; by default they are opened for this one.
+    """
+    digests = source(video, recipe.settings, ctx.cache)
+    key = key_of(digests, recipe.key_fields)
 
     def make(work: Path) -> None:
         with (
-            lend_extractor(recipe, ctx) as extractor,
+            opened_once(recipe, ctx) as own,
             ctx.progress.task(f"extract {video.name}", None, "snippets") as bar,
         ):
-            features = extractor.extract(video, identity(video, ctx.cache), bar.advance)
+            features = (engines or own)().extract(video, identity(video, recipe.settings, ctx.cache), bar.advance)
         check_unchanged(video, key, recipe, ctx.cache)
         shards.write(work / f"{video_name(video)}{shards.SUFFIX}", features, key)
 
-    entry = ctx.cache.get(EXTRACT, {"video": sha256, **recipe.key_fields}, make)
+    entry = ctx.cache.get(EXTRACT, {**digests, **recipe.key_fields}, make)
     return next(entry.path.glob(f"*{shards.SUFFIX}"))

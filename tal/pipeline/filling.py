@@ -17,10 +17,11 @@ from filelock import FileLock, Timeout
 from extract.reports import DecodeReport
 from extract.video import video_name
 from tal import shards
-from tal.errors import StorageError, TalError
+from tal.errors import InputError, StorageError, TalError
 from tal.files import storage_errors
 from tal.pipeline.context import Context
 from tal.pipeline.engines import Recipe, lend_extractor
+from tal.pipeline.flow_folders import SavedFlow
 from tal.pipeline.keys import check_unchanged, identity, shard_key, shard_path
 from tal.progress import Task
 from tal.types import Features
@@ -34,6 +35,7 @@ class Filling:
     """Videos on their way to a folder of shards.
 
     Attributes:
+        saved: Where flow is written as images.
         made: Names of the videos whose shard was made.
         failures: Name to reason.
         remarks: Name to what is missing in the video.
@@ -45,6 +47,7 @@ class Filling:
     ctx: Context
     recipe: Recipe
     folder: Path
+    saved: SavedFlow = field(default_factory=SavedFlow)
     made: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
@@ -58,15 +61,19 @@ class Filling:
     def pending(self, path: Path) -> str | None:
         """Return the key of the shard that must be made, or None."""
         try:
+            self.saved.check(path)
             key = shard_key(path, self.recipe, self.ctx.cache)
+            return None if self._is_there(path, key) else key
         except OSError as error:
             self.failures[video_name(path)] = f"{path}: cannot read: {error.strerror}"
-            return None
-        return None if self._is_there(path, key) else key
+        except InputError as error:
+            self.failures[video_name(path)] = str(error)
+        return None
 
     def _is_there(self, path: Path, key: str) -> bool:
         target = shard_path(self.folder, path)
-        return not self.ctx.cache.force and target.exists() and shards.is_current(target, key)
+        flow_is_there = self.saved.is_kept(path, key)
+        return flow_is_there and not self.ctx.cache.force and target.exists() and shards.is_current(target, key)
 
     def make_all(self, waiting: Mapping[Path, str]) -> None:
         """Make the shards of the waiting videos (path to key), going on after one that fails.
@@ -107,6 +114,7 @@ class Filling:
         return False
 
     def _release(self, path: Path) -> None:
+        self.saved.drop(path)
         self._held.pop(path).release()
 
     def _pass(self, paths: Iterable[Path], extractor: Extractor, bar: Task, snippets: Task) -> None:
@@ -127,21 +135,23 @@ class Filling:
 
         for path in paths:
             try:
-                about = identity(path, self.ctx.cache)
-            except OSError as error:
-                self._fail(path, f"{path}: cannot read: {error.strerror}")
+                about = identity(path, self.recipe.settings, self.ctx.cache)
+            except (OSError, InputError) as error:
+                said = f"{path}: cannot read: {error.strerror}" if isinstance(error, OSError) else str(error)
+                self._fail(path, said)
                 self._release(path)
                 bar.advance(1, video_name(path))
                 continue
-            yield Request(path, about)
+            yield Request(path, about, self.saved.aside(path))
 
     def _take(self, path: Path, found: Features | TalError, extractor: Extractor) -> None:
-        """Write the shard of a video that ended well."""
+        """Write the shard of a video that ended well, and give its flow images their place."""
         if isinstance(found, TalError):
             raise found
         key, name = self._keys[path], video_name(path)
         with extractor.watch.on("write"), storage_errors(self.folder):
             check_unchanged(path, key, self.recipe, self.ctx.cache)
+            self.saved.publish(path, key)
             shards.write(shard_path(self.folder, path), found, key)
         self.made.append(name)
         self.n_snippets += found.grid.n_snippets

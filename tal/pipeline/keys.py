@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tal
 from extract.video import video_name
@@ -12,7 +12,11 @@ from tal import shards
 from tal.cache import Cache, Stage
 from tal.errors import VideoError
 from tal.files import digest_of
-from tal.pipeline.engines import Recipe
+from tal.pipeline import flow_folders
+from tal.settings import ExtractSettings
+
+if TYPE_CHECKING:
+    from tal.pipeline.engines import Recipe
 
 EXTRACT = Stage("extract", version=2)
 Paths = Path | str | Sequence[Path | str]
@@ -29,29 +33,46 @@ def shard_path(folder: Path, video: Path) -> Path:
 
 
 def shard_key(video: Path, recipe: Recipe, cache: Cache) -> str:
-    """Return the digest of everything that determines a video's features."""
-    return key_of(cache.sha256(video), recipe.key_fields)
+    """Return the digest of everything that determines a video's features.
+
+    Raises:
+        InputError: If flow is read from images and the video has none.
+    """
+    return key_of(source(video, recipe.settings, cache), recipe.key_fields)
 
 
-def key_of(sha256: str, fields: Mapping[str, Any]) -> str:
-    """Return the key of the shard of a video with this digest."""
-    return digest_of({"stage": EXTRACT.name, "version": EXTRACT.version, "video": sha256, **fields})
+def source(video: Path, settings: ExtractSettings, cache: Cache) -> dict[str, str]:
+    """Return the digests of what features are made from: the video, and its flow images where they are read.
+
+    Raises:
+        InputError: If it has no flow images.
+    """
+    found = {"video": cache.sha256(video), "flow_images": flow_folders.digest(video, settings, cache)}
+    return {name: sha256 for name, sha256 in found.items() if sha256}
 
 
-def identity(video: Path, cache: Cache) -> dict[str, Any]:
+def key_of(digests: Mapping[str, str], fields: Mapping[str, Any]) -> str:
+    """Return the key of the shard that is made from sources with these digests."""
+    return digest_of({"stage": EXTRACT.name, "version": EXTRACT.version, **digests, **fields})
+
+
+def identity(video: Path, settings: ExtractSettings, cache: Cache) -> dict[str, Any]:
     """Return what a shard says about its video, beside how it was decoded."""
-    return {"name": f"{video_name(video)}{video.suffix}", "sha256": cache.sha256(video), "tal": tal.__version__}
+    digests = source(video, settings, cache)
+    about = {"name": f"{video_name(video)}{video.suffix}", "sha256": digests.pop("video"), "tal": tal.__version__}
+    return {**about, **digests}
 
 
 def check_unchanged(video: Path, key: str, recipe: Recipe, cache: Cache) -> None:
     """Refuse a shard under the digest of another content than was read.
 
     Raises:
-        VideoError: If the video is not the one that `key` was made for.
+        VideoError: If the video or its flow images are not those that `key` was made for.
     """
     try:
         same = shard_key(video, recipe, cache) == key
     except OSError:
         same = False
     if not same:
-        raise VideoError(f"{video}: changed while it was read; run again when nothing writes to it")
+        what = "it or its flow images " if recipe.settings.reads_flow else ""
+        raise VideoError(f"{video}: {what}changed while it was read; run again when nothing writes to it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors.numpy import save
@@ -20,14 +20,17 @@ from tal.files import place, write_atomic
 from tal.pipeline import guides
 from tal.pipeline.action_models import ActionModel, TrainedModel
 from tal.pipeline.context import Context, context
-from tal.pipeline.engines import Recipe, recipe_of
-from tal.pipeline.extraction import Paths, as_paths, features_of, shard_key, shard_path
+from tal.pipeline.engines import Recipe, recipe_for, recipe_of
+from tal.pipeline.extraction import Paths, as_paths, features_of, opened_once, shard_key, shard_path
 from tal.pipeline.guides import read_activations
 from tal.pipeline.kinetics import kinetics_model, preset
 from tal.progress import Progress
 from tal.results import Results, dumps, read_results, write_results
 from tal.settings import Settings
 from tal.types import Activations
+
+if TYPE_CHECKING:
+    from tal.pipeline.extraction import Engines
 
 ACTIVATE = Stage("activate", version=1)
 ACTIVATIONS = "activations.safetensors"
@@ -76,7 +79,8 @@ def _open_model(model: Path | str | None, videos: Sequence[Path], ctx: Context) 
         kinetics = kinetics_model(videos, ctx)
         return kinetics, kinetics.recipe
     trained = TrainedModel(Path(model), ctx.settings.runtime.device)
-    return trained, recipe_of(trained.meta.features, ctx)
+    made = trained.meta.features  # nothing is known of an imported model's
+    return trained, recipe_of(made, ctx) if made else recipe_for(ctx, videos)
 
 
 class LocalizeBatchError(BatchError):
@@ -135,10 +139,10 @@ def _gather(
     """Return the shard of each video, and why there is none for some."""
     files: dict[str, Path] = {}
     failures: dict[str, str] = {}
-    with ctx.progress.task("videos", len(videos), "videos") as bar:
+    with opened_once(recipe, ctx) as engines, ctx.progress.task("videos", len(videos), "videos") as bar:
         for video in videos:
             try:
-                files[video_name(video)] = _shard_of(video, folder, recipe, ctx)
+                files[video_name(video)] = _shard_of(video, folder, recipe, ctx, engines)
             except TalError as error:
                 if len(videos) == 1:
                     raise
@@ -148,12 +152,12 @@ def _gather(
     return files, failures
 
 
-def _shard_of(video: Path, folder: Path | None, recipe: Recipe, ctx: Context) -> Path:
+def _shard_of(video: Path, folder: Path | None, recipe: Recipe, ctx: Context, engines: Engines) -> Path:
     check_file(video)
     there = shard_path(folder, video) if folder else None
     if there and there.exists() and shards.is_current(there, shard_key(video, recipe, ctx.cache)):
         return there
-    return features_of(video, recipe, ctx)
+    return features_of(video, recipe, ctx, engines)
 
 
 def _locate_all(files: Mapping[str, Path], digests: Mapping[str, str], model: ActionModel, ctx: Context) -> Results:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from math import ceil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from extract import backbones, decoders
+from extract import backbones, decoders, flow_images
 from extract.resample import slot_of
 from extract.snippets import n_snippets
 from extract.video import find_videos, video_name
@@ -23,8 +20,10 @@ from tal.pipeline import speeds
 from tal.pipeline.context import Context, context
 from tal.pipeline.engines import Recipe, recipe_if_there, resolved
 from tal.pipeline.extraction import unusable
-from tal.pipeline.keys import Paths, as_paths, key_of, shard_path
+from tal.pipeline.flow_folders import SavedFlow
+from tal.pipeline.keys import Paths, as_paths, key_of, shard_path, source
 from tal.pipeline.parts import WHOLE, Part
+from tal.pipeline.peeking import peeking
 from tal.progress import Progress
 from tal.settings import ExtractSettings, Settings
 
@@ -32,6 +31,7 @@ HEADER_BYTES = 1500
 """About what a shard holds beside its tensors."""
 MAX_CHANGES = 3
 Action = Literal["make", "keep", "redo", "unusable"]
+NO_FLOW = "its flow images are not there"
 NO_TIME = "no estimate of time: nothing was extracted with these settings on this machine so far"
 NO_WEIGHTS = "the weights are not here yet: shards are compared without them"
 
@@ -103,7 +103,7 @@ def plan_extraction(
     given, found = context(settings, cache, progress), find_videos(as_paths(videos))
     reasons = unusable(found)
     usable = [path for path in found if video_name(path) not in reasons]
-    with _peeking(given.cache) as peek:
+    with peeking(given.cache) as peek:
         planner = _Planner(Context(given.settings, peek, given.progress), Path(out), usable)
         with given.progress.task("look", None, "videos") as bar:
             done = []
@@ -121,6 +121,7 @@ class _Planner:
 
     def __init__(self, ctx: Context, folder: Path, videos: Sequence[Path]) -> None:
         self._ctx, self._folder, self._videos = ctx, folder, videos
+        self._saved = SavedFlow.of(ctx.settings)
         self._settings = resolved(ctx.settings.extract, ctx.settings.runtime.device)
         self._recipe: list[Recipe | None] = []
 
@@ -133,6 +134,7 @@ class _Planner:
         """Say what would become of a video."""
         target = shard_path(self._folder, path)
         try:
+            self._check_flow(path)
             reason = self._why_redo(path, target) if target.exists() else ""
             if target.exists() and not reason:
                 return _kept(path, target)
@@ -155,6 +157,11 @@ class _Planner:
             return (NO_TIME,)
         return (f"about {timedelta(seconds=ceil(sum(due) / rate))} at {rate:.3g} snippets/s, as the last time",)
 
+    def _check_flow(self, path: Path) -> None:
+        self._saved.check(path)
+        if self._settings.reads_flow:
+            flow_images.files_of(flow_images.of_video(Path(self._settings.flow_images), path))
+
     def _why_redo(self, path: Path, target: Path) -> str:
         """Return why a shard that is there would be made again, or nothing."""
         if self._ctx.cache.force:
@@ -164,10 +171,10 @@ class _Planner:
             about = shards.header(target)
         except ShardError as error:
             return str(error).removeprefix(f"{target}: ").removesuffix("; run 'tal extract' again")
-        sha256, fields = self._ctx.cache.sha256(path), self._key_fields()
-        if "weights" in fields and about.key == key_of(sha256, fields):
-            return ""
-        return _changes(about, sha256, fields) or ("made by another version of tal" if "weights" in fields else "")
+        digests, fields = source(path, self._settings, self._ctx.cache), self._key_fields()
+        if "weights" in fields and about.key == key_of(digests, fields):
+            return "" if self._saved.is_kept(path, about.key) else NO_FLOW
+        return _changes(about, digests, fields) or ("made by another version of tal" if "weights" in fields else "")
 
     def _key_fields(self) -> Mapping[str, Any]:
         """Return what determines features beside the video, without the weights where they are not here."""
@@ -187,10 +194,13 @@ class _Planner:
         return float(info.duration_s), n_snippets(n_frames, self._settings)
 
 
-def _changes(about: shards.ShardHeader, sha256: str, fields: Mapping[str, Any]) -> str:
+def _changes(about: shards.ShardHeader, digests: Mapping[str, str], fields: Mapping[str, Any]) -> str:
     before = {name: about.provenance.get(name, {}) for name in fields}
     lines = difference(before, fields)
-    if about.provenance.get("video", {}).get("sha256") != sha256:
+    video = about.provenance.get("video", {})
+    if {"flow_images"} <= video.keys() & digests.keys() and video["flow_images"] != digests["flow_images"]:
+        lines.insert(0, "the flow images have changed")
+    if video.get("sha256") != digests["video"]:
         lines.insert(0, "the video has changed")
     more = [f"{len(lines) - MAX_CHANGES} more"] if len(lines) > MAX_CHANGES else []
     return ", ".join([*lines[:MAX_CHANGES], *more])
@@ -210,35 +220,3 @@ def _shard_bytes(n: int, settings: ExtractSettings) -> int:
         backbones.get(settings.backbone).n_features * len(settings.streams) + ("flow" in settings.streams)
     )
     return HEADER_BYTES + n * per_snippet
-
-
-class _Peek(Cache):
-    """A cache that is only looked into; digests are remembered elsewhere."""
-
-    def __init__(self, cache: Cache, memo: Cache) -> None:
-        super().__init__(cache.root, cache.force)
-        self._digests = memo
-
-    def sha256(self, path: Path) -> str:
-        """Return a file's SHA-256, from what the cache remembers if it does."""
-        return self._digests.sha256(path)
-
-
-@contextmanager
-def _peeking(cache: Cache) -> Iterator[Cache]:
-    """Open a cache so that nothing in it is written: digests it remembers are copied to a folder that goes again."""
-    with TemporaryDirectory(prefix="tal-dry-run-") as folder:
-        known, copy = cache.root / "digests.sqlite", Path(folder) / "digests.sqlite"
-        if known.is_file():
-            _copy_database(known, copy)
-        yield _Peek(cache, Cache(Path(folder)))
-
-
-def _copy_database(source: Path, target: Path) -> None:
-    """Copy a database that others may be writing to; one that cannot be read is left out."""
-    address = f"{source.resolve().as_uri()}?mode=ro"
-    try:
-        with closing(sqlite3.connect(address, uri=True, timeout=60)) as old, closing(sqlite3.connect(target)) as new:
-            old.backup(new)
-    except sqlite3.Error:
-        target.unlink(missing_ok=True)

@@ -41,6 +41,8 @@ class ExtractSettings(Section):
             the last frame. A video shorter than one snippet is always padded to one.
         streams: Which streams are extracted.
         flow: Optical flow.
+        flow_images: Folder with flow as images, ``<video>/flow_x_00000.jpg``, that are read in place of computing flow;
+            what `flow` says is not used then. Empty: flow is computed.
         backbone: The network, one of `extract.backbones`. ``i3d`` has both streams; the others know RGB alone.
         precision: In which numbers I3D computes: ``fp32``, ``bf16``, ``fp16``, or ``auto`` for the quickest that the
             device is good at. bf16 is about twice as fast on CPUs that have it and changes features: by 0.3 % with
@@ -62,11 +64,17 @@ class ExtractSettings(Section):
     tail: Literal["drop", "pad"] = "drop"
     streams: tuple[Literal["rgb", "flow"], ...] = Field(("rgb", "flow"), min_length=1)
     flow: FlowSettings = FlowSettings()
+    flow_images: str = ""
     backbone: str = "i3d"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
     weights: str = "default"
     calibration_videos: int = Field(4, ge=1, le=64)
     max_gap_s: float = Field(2.0, ge=0)
+
+    @property
+    def reads_flow(self) -> bool:
+        """Whether the flow stream comes from images."""
+        return bool(self.flow_images) and "flow" in self.streams
 
     @model_validator(mode="after")
     def _crop_fits(self) -> ExtractSettings:
@@ -85,10 +93,12 @@ class RuntimeSettings(Section):
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         workers: Threads for optical flow; 0 for all cores.
         batch: Snippets per pass through I3D.
+        save_flow: Folder into which `tal extract` also writes flow as images; empty for nowhere.
         checkpoint_every: Updates between training checkpoints.
     """
 
     device: str = "auto"
     workers: int = Field(0, ge=0)
     batch: int = Field(4, ge=1)
+    save_flow: str = ""
     checkpoint_every: int = Field(200, ge=1)
