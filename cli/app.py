@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from cli import localizing, probe, stages, tools, weights
+from cli import ablating, importing, localizing, probe, stages, tools, weights
 from cli.text import printable
 
 INTERRUPTED = 130
@@ -26,7 +26,8 @@ app = typer.Typer(
     add_completion=True,
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(stages.extract, stages.train, localizing.localize, stages.evaluate, stages.run),
+    *(stages.extract, stages.train, localizing.localize, stages.evaluate, stages.run, ablating.ablate),
+    importing.import_model,
     *(probe.probe, tools.demo, tools.doctor, tools.bench),
 )
 for command in COMMANDS:

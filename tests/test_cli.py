@@ -12,7 +12,19 @@ from pathlib import Path
 import pytest
 from small import OPTIONS, Done, World, tal
 
-COMMANDS = ("extract", "train", "localize", "evaluate", "run", "probe", "demo", "doctor", "bench")
+COMMANDS = (
+    "extract",
+    "train",
+    "localize",
+    "evaluate",
+    "run",
+    "probe",
+    "demo",
+    "doctor",
+    "bench",
+    "ablate",
+    "import-model",
+)
 
 
 def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:

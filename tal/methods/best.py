@@ -1,0 +1,209 @@
+"""What proved itself, in one network: cross-fitted pseudo labels for an early-fused temporal network. Not a paper's.
+
+Everything is learned at once, one stage from the one before:
+
+1. *Experts*, linear and one set per stream, predict a video's label from each of its snippets by itself. Snippets that
+   all classes' videos share get nobody's label; parts of an action that a top-k pooled classifier would neglect, since
+   others are stronger, count as much as its climax. The streams' word is combined as a geometric mean: context that
+   looks like the class but does not move like it is not believed.
+2. *Judges*, linear on all streams, tell the labels from a background class. They learn from seeds first, the snippets
+   that the experts are most and least sure of (seed growing: ASSG, section 3.2, after DSRG), then from what the judges
+   themselves say: expectation and maximisation, in which a moving average of the weights is the teacher.
+3. The *student*, with neighbours in time and hidden units, learns the same targets. A moving average of its weights is
+   what localizes.
+
+Whoever labels a video never learned from it: videos are dealt into folds, the experts and judges of a fold learn from
+the others. Without that, linear classifiers of a few hundred videos know each by heart and call all of it the action.
+The background class never leaves this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch  # noqa: TID253
+from pydantic import Field
+from torch import Tensor  # noqa: TID253
+from torch.nn import functional  # noqa: TID253
+
+from tal.errors import ConfigError
+from tal.methods._base import Batch, LabelledVideo, Method
+from tal.methods._best_parts import (
+    Front,
+    Judges,
+    Temporal,
+    cross_entropy,
+    restricted,
+    seeds,
+    spread_snippets,
+    taught,
+    unseen,
+)
+from tal.settings import Section
+from tal.types import Activations
+
+
+class Config(Section):
+    """Hyper-parameters.
+
+    Attributes:
+        streams: Equal parts that features consist of: 2 for RGB and flow of ``train.fusion: early``, 1 for one alone.
+        trust: Weight of the last stream (flow) in the experts' combined word, in [0, 1]; the others share the rest.
+        compress: Unit of the logarithm as a share of a dimension's mean; 0 for features as they are.
+        whiten: Shrinkage of the whitening; 0 for plain standardising.
+        components: Principal components kept of each stream, where it is whitened.
+        folds: Into how many folds videos are dealt; 1 has everybody label what they learned from.
+        seed_high: Evidence above this share of a video's best is a seed of the label.
+        seed_low: Evidence below it is a seed of the background.
+        top: A video's best snippets are its strongest T / `top`.
+        grow_at: Share of the run after which judges learn from each other rather than from seeds; 1 for never.
+        settle_at: Share of the run after which judges learn no more, and the student alone does; 1 for never.
+        ema: Decay of the moving averages per update; 0 for the weights themselves.
+        drop_input: Dropout of what experts and judges see.
+        width: Hidden width of the student.
+        reach: Neighbours on either side that the student sees, snippets.
+        dropout: Dropout of the student.
+    """
+
+    streams: int = Field(2, ge=1)
+    trust: float = Field(0.8, ge=0, le=1)
+    compress: float = Field(0.01, ge=0)
+    whiten: float = Field(0.1, ge=0)
+    components: int = Field(256, ge=1)
+    folds: int = Field(4, ge=1)
+    seed_high: float = Field(0.6, ge=0, le=1)
+    seed_low: float = Field(0.15, ge=0, le=1)
+    top: int = Field(8, ge=1)
+    grow_at: float = Field(0.15, ge=0, le=1)
+    settle_at: float = Field(0.45, ge=0, le=1)
+    ema: float = Field(0.98, ge=0, lt=1)
+    drop_input: float = Field(0.3, ge=0, lt=1)
+    width: int = Field(256, ge=1)
+    reach: int = Field(1, ge=0)
+    dropout: float = Field(0.5, ge=0, lt=1)
+
+
+class Network(Method):
+    """One network on the streams side by side.
+
+    Raises:
+        ConfigError: If the features do not consist of ``method.streams`` equal parts.
+    """
+
+    WHOLE = True
+    updates: Tensor
+
+    def __init__(self, config: Config, n_channels: int, n_classes: int) -> None:
+        super().__init__(config, n_channels, n_classes)
+        if n_channels % config.streams:
+            raise ConfigError(f"features of {n_channels} channels are not {config.streams} streams; set method.streams")
+        c = self.config = config
+        self.front = Front(n_channels, c.streams, c.compress, c.whiten, c.components)
+        per_stream = self.front.n_out // c.streams
+        self.experts = torch.nn.ModuleList(Judges(per_stream, n_classes, c.folds) for _ in range(c.streams))
+        self.judges, self.teacher = (Judges(self.front.n_out, n_classes + 1, c.folds) for _ in range(2))
+        self.student, self.average = (
+            Temporal(self.front.n_out, n_classes + 1, c.width, c.reach, c.dropout) for _ in range(2)
+        )
+        self.average.load_state_dict(self.student.state_dict())
+        self.average.requires_grad_(False)
+        self.teacher.requires_grad_(False)
+        self.register_buffer("updates", torch.zeros(()))
+
+    def prepare(self, videos: Iterable[LabelledVideo]) -> None:
+        """Measure what the logarithm and the whitening need."""
+        snippets = spread_snippets(video.features for video in videos)
+        if snippets is not None:
+            self.front.measure(snippets.to(self.front.mean.device))
+
+    @torch.no_grad()
+    def follow(self, settled: bool = False) -> None:
+        """Move the averages towards the weights, early on by more; the teacher's not any more once it is `settled`."""
+        self.updates += 1
+        step = max(1 - self.config.ema, 9 / (9 + float(self.updates)))
+        pairs = (
+            [(self.average, self.student)] if settled else [(self.average, self.student), (self.teacher, self.judges)]
+        )
+        for average, current in pairs:
+            for kept, new in zip(average.parameters(), current.parameters(), strict=True):
+                kept.lerp_(new, step)
+
+    def evidence(self, logits: list[Tensor], fold: Tensor) -> Tensor:
+        """Return the streams' geometric mean of what experts who never saw the video say, (N, C).
+
+        Args:
+            logits: Per stream, (N, F, C).
+            fold: Of each snippet, (N,).
+        """
+        trust = self.config.trust if len(logits) > 1 else 1.0
+        rest = (1 - trust) / max(1, len(logits) - 1)
+        logs = [unseen(one, fold).log_softmax(dim=1) for one in logits]
+        return torch.exp(sum(rest * one for one in logs[:-1]) + trust * logs[-1])
+
+    @torch.no_grad()
+    def targets(self, features: Tensor, batch: Batch, fold: Tensor, labels: Tensor) -> Tensor:
+        """Return what snippets (N, D) are held for, (N, C + 1), rows of zeros where nothing can be said.
+
+        Args:
+            features: As they leave the front.
+            batch: Labels of the videos and how much of the run is done.
+            fold: Of each snippet, (N,).
+            labels: Of each snippet's video, (N, C).
+        """
+        if batch.done >= self.config.grow_at:
+            return restricted(unseen(self.teacher(features), fold).softmax(dim=1), labels)
+        parts = features.chunk(self.config.streams, dim=1)
+        logits = [expert(part) for expert, part in zip(self.experts, parts, strict=True)]
+        c, (_, lengths) = self.config, batch.packed()
+        return seeds(self.evidence(logits, fold), batch.labels, lengths, c.seed_low, c.seed_high, c.top)
+
+    def expert_loss(self, features: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+        """Return the cross-entropy of every snippet with its video's labels, summed over streams.
+
+        Args:
+            features: (N, D).
+            labels: (N, C); several share one unit.
+            weight: Of each snippet for each fold's expert, (N, F).
+        """
+        shared = (labels / labels.sum(dim=1, keepdim=True).clamp_min(1)).unsqueeze(1)
+        parts = features.chunk(self.config.streams, dim=1)
+        losses = [cross_entropy(e(part), shared, weight) for e, part in zip(self.experts, parts, strict=True)]
+        return torch.stack(losses).sum()
+
+    def objectives(self, batch: Batch) -> Iterator[dict[str, Tensor]]:
+        """Yield the losses of student, judges and experts, once; of the last two while anybody listens to them."""
+        if self.training:
+            self.follow(settled=batch.done >= self.config.settle_at)
+        raw, lengths = batch.packed()
+        count = torch.tensor(lengths, device=raw.device)
+        fold = (_places(batch) % self.config.folds).repeat_interleave(count)  # (N,)
+        labels = batch.labels.repeat_interleave(count, dim=0)  # (N, C)
+        features = self.front(raw)
+        target = self.targets(features, batch, fold, labels)
+        losses = {"student": cross_entropy(self.student(features, lengths), target, target.sum(dim=1))}
+        if batch.done < self.config.settle_at:
+            seen = functional.dropout(features, self.config.drop_input, self.training)
+            learns = taught(fold, self.config.folds)
+            weight = learns * target.sum(dim=1, keepdim=True)
+            losses["judges"] = cross_entropy(self.judges(seen), target.unsqueeze(1), weight)
+            if batch.done < self.config.grow_at:
+                losses["experts"] = self.expert_loss(seen, labels, learns / count.repeat_interleave(count).unsqueeze(1))
+        yield losses
+
+    @torch.inference_mode()
+    def activate(self, features: Tensor) -> Activations:
+        """Return the averaged student's logits above the background's, its probabilities, and 1 minus the background's.
+
+        The score of a class is the mean of its strongest T / `top` probabilities.
+        """
+        logits = self.average(self.front(features), (len(features),))
+        posterior = logits.softmax(dim=1)
+        cas, signal = logits[:, :-1] - logits[:, -1:], posterior[:, :-1]
+        scores = signal.topk(max(1, len(signal) // self.config.top), dim=0).values.mean(dim=0)
+        return Activations(*(v.float().cpu().numpy() for v in (cas, scores, signal, 1 - posterior[:, -1])))
+
+
+def _places(batch: Batch) -> Tensor:
+    """Return which videos the samples come from, (B,)."""
+    here = torch.arange(len(batch.labels), device=batch.labels.device)
+    return batch.aux.get("video", here)
