@@ -1,4 +1,4 @@
-"""Parts of the combined method: what features pass first, linear judges of folds, pseudo labels, the final network."""
+"""Parts of the combined method: what features pass first, linear classifiers of folds, pseudo labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch  # noqa: TID253
 from torch import Tensor, nn  # noqa: TID253
 from torch.nn import functional  # noqa: TID253
 
-from tal.methods._blocks import dense
 from tal.types import FloatArray
 
 PER_VIDEO = 32  # snippets of a video that the front is measured on, evenly spaced
@@ -172,40 +171,3 @@ def restricted(posterior: Tensor, labels: Tensor) -> Tensor:
     """Return the posterior (N, C + 1) given that only a snippet's labels (N, C) and the background can be."""
     possible = posterior * functional.pad(labels, (0, 1), value=1.0)
     return possible / possible.sum(dim=1, keepdim=True).clamp_min(_TINY)
-
-
-class Temporal(nn.Module):
-    """A snippet classifier that sees neighbours: FC, ReLU, a residual temporal convolution, ReLU, FC.
-
-    Args:
-        n_channels: Feature dimension D.
-        n_outputs: Classes, and the background.
-        width: Hidden width.
-        reach: Neighbours that are seen on either side, snippets; the convolution has 2 `reach` + 1 taps.
-        dropout: Of features and of what is classified.
-    """
-
-    def __init__(self, n_channels: int, n_outputs: int, width: int, reach: int, dropout: float) -> None:
-        super().__init__()
-        self.embed, self.head = dense(n_channels, width), dense(width, n_outputs)
-        self.mix = dense((2 * reach + 1) * width, width) if reach else None
-        self.reach, self.dropout = reach, dropout
-
-    def forward(self, features: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Map packed features (N, D) of videos of the given lengths to logits (N, outputs)."""
-        hidden = functional.relu(self.embed(functional.dropout(features, self.dropout, self.training)))
-        if self.mix is not None:
-            hidden = hidden + functional.relu(self.mix(neighbourhoods(hidden, lengths, self.reach)))
-        logits: Tensor = self.head(functional.dropout(hidden, self.dropout, self.training))
-        return logits
-
-
-def neighbourhoods(values: Tensor, lengths: Sequence[int], reach: int) -> Tensor:
-    """Return each snippet's neighbours side by side, (N, (2 reach + 1) D), zeros beyond its own video's ends."""
-    length = np.repeat(lengths, lengths)
-    at = np.concatenate([np.arange(n) for n in lengths])
-    parts = []
-    for step in range(-reach, reach + 1):
-        inside = torch.from_numpy((at + step >= 0) & (at + step < length)).to(values.device)
-        parts.append(values.roll(-step, dims=0) * inside.unsqueeze(1))
-    return torch.cat(parts, dim=1)

@@ -1,20 +1,18 @@
-"""What proved itself, in one network: cross-fitted pseudo labels for an early-fused temporal network. Not a paper's.
+"""What proved itself, in one network: cross-fitted pseudo labels on early-fused, whitened features. Not a paper's.
 
-Everything is learned at once, one stage from the one before:
+Two stages, one learned from the other in the same run:
 
 1. *Experts*, linear and one set per stream, predict a video's label from each of its snippets by itself. Snippets that
-   all classes' videos share get nobody's label; parts of an action that a top-k pooled classifier would neglect, since
-   others are stronger, count as much as its climax. The streams' word is combined as a geometric mean: context that
-   looks like the class but does not move like it is not believed.
+   all classes' videos share get nobody's label; parts of an action that top-k pooling would neglect, since others are
+   stronger, count as much as its climax. The streams' word is combined as a geometric mean that trusts flow most:
+   context that looks like the class but does not move like it is not believed.
 2. *Judges*, linear on all streams, tell the labels from a background class. They learn from seeds first, the snippets
-   that the experts are most and least sure of (seed growing: ASSG, section 3.2, after DSRG), then from what the judges
-   themselves say: expectation and maximisation, in which a moving average of the weights is the teacher.
-3. The *student*, with neighbours in time and hidden units, learns the same targets. A moving average of its weights is
-   what localizes.
+   that the experts are most and least sure of (seed growing: ASSG, section 3.2), then from what the judges themselves
+   say: expectation and maximisation, in which a moving average of the weights, the teacher, says it.
 
-Whoever labels a video never learned from it: videos are dealt into folds, the experts and judges of a fold learn from
-the others. Without that, linear classifiers of a few hundred videos know each by heart and call all of it the action.
-The background class never leaves this file.
+Whoever labels a video never learned from it: videos are dealt into folds, and the experts and judges of a fold learn
+from the others. Without that, linear classifiers of a few hundred videos know each by heart and call all of it the
+action. New videos are localized by the mean of all folds' teachers. The background class never leaves this file.
 """
 
 from __future__ import annotations
@@ -31,7 +29,6 @@ from tal.methods._base import Batch, LabelledVideo, Method
 from tal.methods._best_parts import (
     Front,
     Judges,
-    Temporal,
     cross_entropy,
     restricted,
     seeds,
@@ -41,6 +38,8 @@ from tal.methods._best_parts import (
 )
 from tal.settings import Section
 from tal.types import Activations
+
+_LEAST = 1e-12  # keeps logarithms finite
 
 
 class Config(Section):
@@ -57,30 +56,22 @@ class Config(Section):
         seed_low: Evidence below it is a seed of the background.
         top: A video's best snippets are its strongest T / `top`.
         grow_at: Share of the run after which judges learn from each other rather than from seeds; 1 for never.
-        settle_at: Share of the run after which judges learn no more, and the student alone does; 1 for never.
         ema: Decay of the moving averages per update; 0 for the weights themselves.
-        drop_input: Dropout of what experts and judges see.
-        width: Hidden width of the student.
-        reach: Neighbours on either side that the student sees, snippets.
-        dropout: Dropout of the student.
+        dropout: Of what experts and judges see.
     """
 
     streams: int = Field(2, ge=1)
-    trust: float = Field(0.8, ge=0, le=1)
-    compress: float = Field(0.01, ge=0)
+    trust: float = Field(0.9, ge=0, le=1)
+    compress: float = Field(0.1, ge=0)
     whiten: float = Field(0.1, ge=0)
     components: int = Field(256, ge=1)
     folds: int = Field(4, ge=1)
     seed_high: float = Field(0.6, ge=0, le=1)
     seed_low: float = Field(0.15, ge=0, le=1)
     top: int = Field(8, ge=1)
-    grow_at: float = Field(0.15, ge=0, le=1)
-    settle_at: float = Field(0.45, ge=0, le=1)
+    grow_at: float = Field(0.2, ge=0, le=1)
     ema: float = Field(0.98, ge=0, lt=1)
-    drop_input: float = Field(0.3, ge=0, lt=1)
-    width: int = Field(256, ge=1)
-    reach: int = Field(1, ge=0)
-    dropout: float = Field(0.5, ge=0, lt=1)
+    dropout: float = Field(0.3, ge=0, lt=1)
 
 
 class Network(Method):
@@ -102,11 +93,6 @@ class Network(Method):
         per_stream = self.front.n_out // c.streams
         self.experts = torch.nn.ModuleList(Judges(per_stream, n_classes, c.folds) for _ in range(c.streams))
         self.judges, self.teacher = (Judges(self.front.n_out, n_classes + 1, c.folds) for _ in range(2))
-        self.student, self.average = (
-            Temporal(self.front.n_out, n_classes + 1, c.width, c.reach, c.dropout) for _ in range(2)
-        )
-        self.average.load_state_dict(self.student.state_dict())
-        self.average.requires_grad_(False)
         self.teacher.requires_grad_(False)
         self.register_buffer("updates", torch.zeros(()))
 
@@ -117,16 +103,12 @@ class Network(Method):
             self.front.measure(snippets.to(self.front.mean.device))
 
     @torch.no_grad()
-    def follow(self, settled: bool = False) -> None:
-        """Move the averages towards the weights, early on by more; the teacher's not any more once it is `settled`."""
+    def follow(self) -> None:
+        """Move the teacher towards the judges; early on by more, so that nothing of the start is left."""
         self.updates += 1
         step = max(1 - self.config.ema, 9 / (9 + float(self.updates)))
-        pairs = (
-            [(self.average, self.student)] if settled else [(self.average, self.student), (self.teacher, self.judges)]
-        )
-        for average, current in pairs:
-            for kept, new in zip(average.parameters(), current.parameters(), strict=True):
-                kept.lerp_(new, step)
+        for kept, new in zip(self.teacher.parameters(), self.judges.parameters(), strict=True):
+            kept.lerp_(new, step)
 
     def evidence(self, logits: list[Tensor], fold: Tensor) -> Tensor:
         """Return the streams' geometric mean of what experts who never saw the video say, (N, C).
@@ -171,36 +153,34 @@ class Network(Method):
         return torch.stack(losses).sum()
 
     def objectives(self, batch: Batch) -> Iterator[dict[str, Tensor]]:
-        """Yield the losses of student, judges and experts, once; of the last two while anybody listens to them."""
+        """Yield the losses of judges and experts, once; of experts while anybody listens to them."""
         if self.training:
-            self.follow(settled=batch.done >= self.config.settle_at)
+            self.follow()
         raw, lengths = batch.packed()
         count = torch.tensor(lengths, device=raw.device)
         fold = (_places(batch) % self.config.folds).repeat_interleave(count)  # (N,)
         labels = batch.labels.repeat_interleave(count, dim=0)  # (N, C)
         features = self.front(raw)
-        target = self.targets(features, batch, fold, labels)
-        losses = {"student": cross_entropy(self.student(features, lengths), target, target.sum(dim=1))}
-        if batch.done < self.config.settle_at:
-            seen = functional.dropout(features, self.config.drop_input, self.training)
-            learns = taught(fold, self.config.folds)
-            weight = learns * target.sum(dim=1, keepdim=True)
-            losses["judges"] = cross_entropy(self.judges(seen), target.unsqueeze(1), weight)
-            if batch.done < self.config.grow_at:
-                losses["experts"] = self.expert_loss(seen, labels, learns / count.repeat_interleave(count).unsqueeze(1))
+        target, learns = self.targets(features, batch, fold, labels), taught(fold, self.config.folds)
+        seen = functional.dropout(features, self.config.dropout, self.training)
+        weight = learns * target.sum(dim=1, keepdim=True)
+        losses = {"judges": cross_entropy(self.judges(seen), target.unsqueeze(1), weight)}
+        if batch.done < self.config.grow_at:
+            losses["experts"] = self.expert_loss(seen, labels, learns / count.repeat_interleave(count).unsqueeze(1))
         yield losses
 
     @torch.inference_mode()
     def activate(self, features: Tensor) -> Activations:
-        """Return the averaged student's logits above the background's, its probabilities, and 1 minus the background's.
+        """Return log odds against the background, probabilities, and 1 minus the background's: the folds' mean.
 
         The score of a class is the mean of its strongest T / `top` probabilities.
         """
-        logits = self.average(self.front(features), (len(features),))
-        posterior = logits.softmax(dim=1)
-        cas, signal = logits[:, :-1] - logits[:, -1:], posterior[:, :-1]
+        posterior = self.teacher(self.front(features)).softmax(dim=2).mean(dim=1)
+        logs, signal = posterior.clamp_min(_LEAST).log(), posterior[:, :-1]
         scores = signal.topk(max(1, len(signal) // self.config.top), dim=0).values.mean(dim=0)
-        return Activations(*(v.float().cpu().numpy() for v in (cas, scores, signal, 1 - posterior[:, -1])))
+        attention = signal.sum(dim=1).clamp(0, 1)
+        values = (logs[:, :-1] - logs[:, -1:], scores.clamp(0, 1), signal, attention)
+        return Activations(*(value.float().cpu().numpy() for value in values))
 
 
 def _places(batch: Batch) -> Tensor:
