@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tal.devices import cpu_multiplies_bf16
 from tal.errors import BackendError, ConfigError, WeightsError, suggest
 from tal.types import FloatArray
 
@@ -50,19 +51,11 @@ def _fast_precisions(device: str) -> tuple[str, ...]:
 
     kind = torch.device(device).type
     if kind == "cpu":
-        return ("fp32", "bf16") if _cpu_multiplies_bf16() else ("fp32",)
+        return ("fp32", "bf16") if cpu_multiplies_bf16() else ("fp32",)
     if kind == "cuda":  # bf16 since Ampere, fp16 since Volta
         major, _ = torch.cuda.get_device_capability(device)
         return ("fp32", "bf16", "fp16") if major >= 8 else ("fp32", "fp16")
     return ("fp32",)
-
-
-def _cpu_multiplies_bf16() -> bool:
-    """Whether this CPU has AVX-512 BF16 or AMX, and PyTorch has oneDNN, which uses them."""
-    import torch
-
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return bool(torch._C._has_mkldnn) and any(getattr(torch.cpu, name, bool)() for name in asked)
 
 
 class Engine:

@@ -28,3 +28,11 @@ def pick_device(name: str) -> torch.device:
     if not there.get(device.type, True) or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
         raise BackendError(f"device '{name}' is not on this machine; 'tal doctor' shows what is, --device cpu works")
     return device
+
+
+def cpu_multiplies_bf16() -> bool:
+    """Whether this CPU has AVX-512 BF16 or AMX, and PyTorch has oneDNN, which uses them."""
+    import torch
+
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return bool(torch._C._has_mkldnn) and any(getattr(torch.cpu, name, bool)() for name in asked)

@@ -8,6 +8,8 @@ import torch  # noqa: TID253
 from torch import Tensor, nn  # noqa: TID253
 from torch.nn import functional  # noqa: TID253
 
+from tal.devices import cpu_multiplies_bf16
+
 
 def dense(n_in: int, n_out: int) -> nn.Linear:
     """Return a fully connected layer with Glorot-uniform weights and zero biases (Glorot and Bengio 2010, eq. 16)."""
@@ -27,7 +29,7 @@ def working_dtype(precision: Precision, features: Tensor) -> torch.dtype:
     """
     if features.dtype != torch.float32 or precision == "fp32":
         return features.dtype
-    if precision == "bf16" or (features.device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()):
+    if precision == "bf16" or (features.device.type == "cpu" and cpu_multiplies_bf16()):
         return torch.bfloat16
     return torch.float32
 

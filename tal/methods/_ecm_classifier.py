@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch  # noqa: TID253
 from torch import Tensor, nn  # noqa: TID253
@@ -13,21 +12,6 @@ from tal.methods._ecm_conv import SLOPE, Plan, SnippetScores
 from tal.methods._ecm_memory import Pool
 
 FOLDS = 3  # aggregated features per class, the reach of the first convolution (figure 3)
-
-
-def working_dtype(precision: Literal["auto", "fp32", "bf16"], features: Tensor) -> torch.dtype:
-    """Return the numbers that matrix products of training take; features that are not float32 keep their own."""
-    if features.dtype != torch.float32 or precision == "fp32":
-        return features.dtype
-    if precision == "bf16" or (features.device.type == "cpu" and _cpu_multiplies_bf16()):
-        return torch.bfloat16
-    return features.dtype
-
-
-def _cpu_multiplies_bf16() -> bool:
-    """Whether this CPU has AVX-512 BF16 or AMX, and PyTorch has oneDNN, which uses them."""
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return bool(torch._C._has_mkldnn) and any(getattr(torch.cpu, name, bool)() for name in asked)
 
 
 class Convolution(nn.Module):

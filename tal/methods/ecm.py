@@ -16,7 +16,8 @@ from torch import Tensor, nn  # noqa: TID253
 from torch.nn import functional  # noqa: TID253
 
 from tal.methods._base import Batch, Method
-from tal.methods._ecm_classifier import Classifier, working_dtype
+from tal.methods._blocks import Precision, working_dtype
+from tal.methods._ecm_classifier import Classifier
 from tal.methods._ecm_parts import absence_loss, label_cross_entropy, mixtures, positive_minmax, top_k_means, twins
 from tal.settings import Section
 from tal.types import Activations
@@ -58,7 +59,7 @@ class Config(Section):
     a2c: float = Field(5.0, ge=0)
     infer: Literal["pre", "post", "merge", "weighted"] = "pre"
     pre_share: float = Field(0.5, ge=0, le=1)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
 
 
 class Network(Method):
