@@ -47,7 +47,7 @@ def test_a_fold_does_not_move_its_own_judges() -> None:
 def test_untrained_losses_are_known() -> None:
     network, batch = network_of(), world(4)
     (losses,) = network.objectives(batch)
-    assert losses["experts"].item() == pytest.approx(2 * math.log(C), rel=1e-5)  # two streams, zero weights
+    assert losses["experts"].item() == pytest.approx(math.log(C), rel=1e-5)  # zero weights
     assert losses["judges"].item() == pytest.approx(math.log(C + 1), rel=1e-5)
 
 
@@ -74,14 +74,15 @@ def test_gradients_of_the_losses() -> None:
     assert torch.autograd.gradcheck(lambda x: network.expert_loss(x, labels, learns), features)
 
 
-def test_evidence_is_the_geometric_mean_of_streams() -> None:
+def test_evidence_is_what_the_streams_geometric_mean_exceeds_chance_by() -> None:
     fold = torch.zeros(4, dtype=torch.int64)
     rgb, flow = torch.randn(4, 2, C), torch.randn(4, 2, C)
     p, q = rgb[:, 0].softmax(1), flow[:, 0].softmax(1)
     for trust in (0.0, 0.3, 1.0):
         found = network_of(trust=trust).evidence([rgb, flow], fold)
-        assert torch.allclose(found, p ** (1 - trust) * q**trust, rtol=1e-5)
-    assert torch.allclose(network_of(trust=0.3, streams=1).evidence([rgb], fold), p)
+        expected = (p ** (1 - trust) * q**trust - 1 / C).clamp_min(0)
+        assert torch.allclose(found, expected, atol=1e-6)
+    assert torch.allclose(network_of(trust=0.3, streams=1).evidence([rgb], fold), (p - 1 / C).clamp_min(0), atol=1e-6)
 
 
 def test_targets_are_seeds_first_and_the_teacher_s_word_later() -> None:
@@ -123,7 +124,9 @@ def test_the_teacher_rests_in_evaluation() -> None:
 
 
 def test_the_teacher_learns_by_following_alone() -> None:
-    assert not any(weight.requires_grad for weight in network_of().teacher.parameters())
+    network = network_of()
+    assert list(network.teacher.parameters()) == []
+    assert {"teacher.weight", "teacher.bias"} <= network.state_dict().keys()
 
 
 def test_experts_learn_until_seeds_are_over() -> None:

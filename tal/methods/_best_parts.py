@@ -97,13 +97,21 @@ class Judges(nn.Module):
         n_channels: Dimension D.
         n_classes: Outputs of each.
         n_folds: How many there are.
+        learning: Whether gradients reach the weights; else they are buffers.
     """
 
-    def __init__(self, n_channels: int, n_classes: int, n_folds: int) -> None:
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, n_channels: int, n_classes: int, n_folds: int, learning: bool = True) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(n_channels, n_folds * n_classes))
-        self.bias = nn.Parameter(torch.zeros(n_folds * n_classes))
+        weight, bias = torch.zeros(n_channels, n_folds * n_classes), torch.zeros(n_folds * n_classes)
         self.n_folds = n_folds
+        if learning:
+            self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+        else:
+            self.register_buffer("weight", weight)
+            self.register_buffer("bias", bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features (N, D) to logits (N, F, classes)."""

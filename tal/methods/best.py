@@ -62,14 +62,14 @@ class Config(Section):
 
     streams: int = Field(2, ge=1)
     trust: float = Field(0.9, ge=0, le=1)
-    compress: float = Field(0.1, ge=0)
+    compress: float = Field(0.05, ge=0)
     whiten: float = Field(0.1, ge=0)
     components: int = Field(256, ge=1)
     folds: int = Field(4, ge=1)
-    seed_high: float = Field(0.6, ge=0, le=1)
-    seed_low: float = Field(0.15, ge=0, le=1)
+    seed_high: float = Field(0.575, ge=0, le=1)
+    seed_low: float = Field(0.1, ge=0, le=1)
     top: int = Field(8, ge=1)
-    grow_at: float = Field(0.2, ge=0, le=1)
+    grow_at: float = Field(0.25, ge=0, le=1)
     ema: float = Field(0.98, ge=0, lt=1)
     dropout: float = Field(0.3, ge=0, lt=1)
 
@@ -92,8 +92,8 @@ class Network(Method):
         self.front = Front(n_channels, c.streams, c.compress, c.whiten, c.components)
         per_stream = self.front.n_out // c.streams
         self.experts = torch.nn.ModuleList(Judges(per_stream, n_classes, c.folds) for _ in range(c.streams))
-        self.judges, self.teacher = (Judges(self.front.n_out, n_classes + 1, c.folds) for _ in range(2))
-        self.teacher.requires_grad_(False)
+        self.judges = Judges(self.front.n_out, n_classes + 1, c.folds)
+        self.teacher = Judges(self.front.n_out, n_classes + 1, c.folds, learning=False)
         self.register_buffer("updates", torch.zeros(()))
 
     def prepare(self, videos: Iterable[LabelledVideo]) -> None:
@@ -107,11 +107,13 @@ class Network(Method):
         """Move the teacher towards the judges; early on by more, so that nothing of the start is left."""
         self.updates += 1
         step = max(1 - self.config.ema, 9 / (9 + float(self.updates)))
-        for kept, new in zip(self.teacher.parameters(), self.judges.parameters(), strict=True):
-            kept.lerp_(new, step)
+        self.teacher.weight.lerp_(self.judges.weight, step)
+        self.teacher.bias.lerp_(self.judges.bias, step)
 
     def evidence(self, logits: list[Tensor], fold: Tensor) -> Tensor:
-        """Return the streams' geometric mean of what experts who never saw the video say, (N, C).
+        """Return by how much what experts who never saw the video say exceeds chance, 1 / C, at least 0, (N, C).
+
+        It is the geometric mean of the streams' probabilities.
 
         Args:
             logits: Per stream, (N, F, C).
@@ -120,7 +122,8 @@ class Network(Method):
         trust = self.config.trust if len(logits) > 1 else 1.0
         rest = (1 - trust) / max(1, len(logits) - 1)
         logs = [unseen(one, fold).log_softmax(dim=1) for one in logits]
-        return torch.exp(sum(rest * one for one in logs[:-1]) + trust * logs[-1])
+        together = torch.exp(sum(rest * one for one in logs[:-1]) + trust * logs[-1])
+        return (together - 1 / self.n_classes).clamp_min(0)
 
     @torch.no_grad()
     def targets(self, features: Tensor, batch: Batch, fold: Tensor, labels: Tensor) -> Tensor:
@@ -140,7 +143,7 @@ class Network(Method):
         return seeds(self.evidence(logits, fold), batch.labels, lengths, c.seed_low, c.seed_high, c.top)
 
     def expert_loss(self, features: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
-        """Return the cross-entropy of every snippet with its video's labels, summed over streams.
+        """Return the cross-entropy of every snippet with its video's labels, the streams' mean.
 
         Args:
             features: (N, D).
@@ -150,7 +153,7 @@ class Network(Method):
         shared = (labels / labels.sum(dim=1, keepdim=True).clamp_min(1)).unsqueeze(1)
         parts = features.chunk(self.config.streams, dim=1)
         losses = [cross_entropy(e(part), shared, weight) for e, part in zip(self.experts, parts, strict=True)]
-        return torch.stack(losses).sum()
+        return torch.stack(losses).mean()
 
     def objectives(self, batch: Batch) -> Iterator[dict[str, Tensor]]:
         """Yield the losses of judges and experts, once; of experts while anybody listens to them."""
