@@ -220,7 +220,14 @@ def test_early_fusion_reads_both_streams_side_by_side(data: TrainingSet, tmp_pat
 
 def test_model_knows_how_it_was_made(data: TrainingSet, straight: Path) -> None:
     meta = models.read_meta(straight)
-    assert meta.method == {"name": "stpn", "hidden": 8, "attention": True, "beta": 1e-4, "pool": "mean"}
+    assert meta.method == {
+        "name": "stpn",
+        "hidden": 8,
+        "attention": True,
+        "beta": 1e-4,
+        "pool": "mean",
+        "precision": "auto",
+    }
     assert meta.classes == CLASSES
     assert meta.features == {"settings": {"fps": "25"}, "grid": {"fps": "25", "length": 16, "stride": 16}}
     assert Settings.model_validate(meta.settings).train == settings().train
