@@ -90,7 +90,9 @@ def _rows(name: str, found: dict[str, Measured], data_seeds: tuple[int, ...], qu
         value = float(ours.averages[i].mean())
         met = None if quick or peer is None else value >= peer + margin
         yield Row(f"{name}, data seed {seed}, average", value, "%", peer, goal, met)
-        yield Row(f"{name}, data seed {seed}, deviation over training seeds", float(ours.averages[i].std()), "%")
+        if ours.averages.shape[1] > 1:
+            deviation = float(ours.averages[i].std())
+            yield Row(f"{name}, data seed {seed}, deviation over training seeds", deviation, "%")
     for j, tiou in enumerate(("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7")):
         yield Row(f"{name}, all seeds, tIoU {tiou}", float(ours.values[:, :, j].mean()), "%")
     yield Row(f"{name}, all seeds, average", float(ours.averages.mean()), "%")
