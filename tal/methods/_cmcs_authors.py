@@ -9,6 +9,7 @@ import torch  # noqa: TID253
 from torch import Tensor  # noqa: TID253
 
 from tal.errors import ModelError
+from tal.methods._foreign import Foreign
 
 _NOT_THEIRS = "not a CMCS checkpoint of the authors' code"
 _REMEDY = "give one of its 'model-...' files"
@@ -27,17 +28,12 @@ def from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ModelError: If a tensor is missing or one too many, or has not the shape of their published architecture.
     """
-    left = dict(state)
-    left.pop("att_head.bias", None)
-    try:
-        ours = _translate(left)
-    except KeyError as error:
-        raise ModelError(f"{_NOT_THEIRS}: no tensor {error}; {_REMEDY}") from None
-    except (RuntimeError, ValueError) as error:
-        raise ModelError(f"{_NOT_THEIRS}: {error}; {_REMEDY}") from error
-    if left:
-        raise ModelError(f"{_NOT_THEIRS}: tensor '{min(left)}' is one too many; {_REMEDY}")
-    return ours
+    given = {key: value for key, value in state.items() if key != "att_head.bias"}
+    with Foreign(given, _NOT_THEIRS, _REMEDY).whole() as theirs:
+        try:
+            return _translate(theirs)
+        except (RuntimeError, ValueError) as error:  # branches of different shapes
+            raise theirs.misfit(str(error)) from error
 
 
 def config_from_authors(state: Mapping[str, Tensor], n_classes: int) -> dict[str, Any]:
@@ -61,23 +57,23 @@ def config_from_authors(state: Mapping[str, Tensor], n_classes: int) -> dict[str
     }
 
 
-def _translate(left: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take what is known out of `left`."""
-    count = sum(key.startswith("cls_heads.") and key.endswith(".weight") for key in left)
+def _translate(theirs: Foreign) -> dict[str, Tensor]:
+    """Take what is known."""
+    count = sum(key.startswith("cls_heads.") and key.endswith(".weight") for key in theirs.left)
     bottoms = [f"cls_bottoms.{i}.cls_b{i}_conv_0" for i in range(count)]
     heads = [f"cls_heads.{i}" for i in range(count)]
     ours = {
-        "embedding.weight": _one_snippet(left.pop("base.base_conv_0.weight")),
-        "embedding.bias": left.pop("base.base_conv_0.bias"),
-        "branches.weight": torch.cat([_three_snippets(left.pop(f"{name}.weight")) for name in bottoms]),
-        "branches.bias": torch.cat([left.pop(f"{name}.bias") for name in bottoms]),
-        "heads.weight": torch.stack([left.pop(f"{name}.weight") for name in heads]),
-        "heads.bias": torch.stack([left.pop(f"{name}.bias") for name in heads]).unsqueeze(2),
+        "embedding.weight": _one_snippet(theirs.take("base.base_conv_0.weight")),
+        "embedding.bias": theirs.take("base.base_conv_0.bias"),
+        "branches.weight": torch.cat([_three_snippets(theirs.take(f"{name}.weight")) for name in bottoms]),
+        "branches.bias": torch.cat([theirs.take(f"{name}.bias") for name in bottoms]),
+        "heads.weight": torch.stack([theirs.take(f"{name}.weight") for name in heads]),
+        "heads.bias": torch.stack([theirs.take(f"{name}.bias") for name in heads]).unsqueeze(2),
     }
-    if "att_head.weight" in left:
-        ours["attention.hidden.weight"] = _one_snippet(left.pop("att_bottom.att_conv_0.weight"))
-        ours["attention.hidden.bias"] = left.pop("att_bottom.att_conv_0.bias")
-        ours["attention.output.weight"] = left.pop("att_head.weight")
+    if "att_head.weight" in theirs.left:
+        ours["attention.hidden.weight"] = _one_snippet(theirs.take("att_bottom.att_conv_0.weight"))
+        ours["attention.hidden.bias"] = theirs.take("att_bottom.att_conv_0.bias")
+        ours["attention.output.weight"] = theirs.take("att_head.weight")
     return ours
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor  # noqa: TID253
 
 from tal.errors import ModelError
+from tal.methods._foreign import Foreign
 
 _NOT_THEIRS = "not an ECM checkpoint of the authors' code"
 _REMEDY = "give the 'state_dict' of one of their '.pth' files"
@@ -29,13 +30,14 @@ def from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ModelError: If a tensor is missing or one too many, or has not the shape of their published architecture.
     """
-    left = dict(state)
-    try:
-        ours = _translate(left)
-    except KeyError as error:
-        raise ModelError(f"{_NOT_THEIRS}: no tensor {error}; {_REMEDY}") from None
-    if left:
-        raise ModelError(f"{_NOT_THEIRS}: tensor '{min(left)}' is one too many; {_REMEDY}")
+    with Foreign(state, _NOT_THEIRS, _REMEDY).whole() as theirs:
+        ours = {}
+        for name, their_name in _TAPS.items():
+            ours[f"{name}.weight"] = theirs.take(f"{their_name}.weight", taps=3).permute(2, 0, 1).contiguous()
+            ours[f"{name}.bias"] = theirs.take(f"{their_name}.bias")
+        ours["classifier.output"] = theirs.take("classifier_module.conv.weight", taps=1)[..., 0]
+        ours["transition.weight"] = theirs.take("attention_module.conv_1.weight", taps=1)[..., 0]
+        ours["transition.bias"] = theirs.take("attention_module.conv_1.bias")
     return ours
 
 
@@ -49,23 +51,3 @@ def config_from_authors(state: Mapping[str, Tensor], n_classes: int) -> dict[str
     if len(output) != n_classes:
         raise ModelError(f"the checkpoint scores {len(output)} classes, not {n_classes}; name its classes in its order")
     return {"hidden": output.shape[1]}
-
-
-def _translate(left: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take what is known out of `left`."""
-    ours = {}
-    for name, theirs in _TAPS.items():
-        ours[f"{name}.weight"] = _kernel(left, f"{theirs}.weight", taps=3).permute(2, 0, 1).contiguous()
-        ours[f"{name}.bias"] = left.pop(f"{theirs}.bias")
-    ours["classifier.output"] = _kernel(left, "classifier_module.conv.weight", taps=1)[..., 0]
-    ours["transition.weight"] = _kernel(left, "attention_module.conv_1.weight", taps=1)[..., 0]
-    ours["transition.bias"] = left.pop("attention_module.conv_1.bias")
-    return ours
-
-
-def _kernel(left: dict[str, Tensor], name: str, taps: int) -> Tensor:
-    """Take a convolution's kernel, (out, in, `taps`)."""
-    kernel = left.pop(name)
-    if kernel.dim() != 3 or kernel.shape[2] != taps:
-        raise ModelError(f"{_NOT_THEIRS}: tensor '{name}' has shape {tuple(kernel.shape)}; {_REMEDY}")
-    return kernel

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor  # noqa: TID253
 
 from tal.errors import ModelError
+from tal.methods._foreign import Foreign
 
 _NOT_THEIRS = "not an STPN checkpoint of bellos1203's code"
 _REMEDY = "give one of its 'rgb_...' or 'flow_...' files"
@@ -38,12 +39,11 @@ def from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     left = {key.replace(".", "/"): value for key, value in state.items()}
     left = {key: value for key, value in left.items() if key.startswith(_SCOPES) and not key.endswith(_SLOTS)}
-    ours = {}
-    for name, theirs in _LAYERS.items():
-        ours[f"{name}.weight"] = _take(left, f"{theirs}/kernel", 2).t().contiguous()
-        ours[f"{name}.bias"] = _take(left, f"{theirs}/bias", 1)
-    if left:
-        raise ModelError(f"{_NOT_THEIRS}: variable '{min(left)}' is one too many; {_REMEDY}")
+    with Foreign(left, _NOT_THEIRS, _REMEDY, "variable").whole() as theirs:
+        ours = {}
+        for name, their_name in _LAYERS.items():
+            ours[f"{name}.weight"] = theirs.take(f"{their_name}/kernel", 2).t().contiguous()
+            ours[f"{name}.bias"] = theirs.take(f"{their_name}/bias", 1)
     return ours
 
 
@@ -57,12 +57,3 @@ def config_from_authors(state: Mapping[str, Tensor], n_classes: int) -> dict[str
     if (found := len(ours["classifier.bias"])) != n_classes:
         raise ModelError(f"the checkpoint scores {found} classes, not {n_classes}; name its classes in its order")
     return {"hidden": len(ours["attention.hidden.bias"]), "attention": True, "pool": "mean"}
-
-
-def _take(left: dict[str, Tensor], name: str, n_axes: int) -> Tensor:
-    if name not in left:
-        raise ModelError(f"{_NOT_THEIRS}: no variable '{name}'; {_REMEDY}")
-    value = left.pop(name)
-    if value.dim() != n_axes:
-        raise ModelError(f"{_NOT_THEIRS}: variable '{name}' has shape {tuple(value.shape)}; {_REMEDY}")
-    return value
