@@ -26,7 +26,7 @@ C, D, T = 3, 24, 40
 
 def network_of(**config: Any) -> Network:
     torch.manual_seed(0)
-    return Network(Config(**config), D, C)
+    return Network(Config(**{"streams": 2, **config}), D, C)
 
 
 def doubles(*shape: int, seed: int = 0) -> Tensor:
@@ -224,3 +224,10 @@ def test_features_that_are_not_so_many_streams_are_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         Network(Config(streams=5), D, C)
     assert str(caught.value) == "features of 24 channels are not 5 streams; set method.streams"
+
+
+@pytest.mark.parametrize(("n_streams", "given", "expected"), [(2, 0, 2), (1, 0, 1), (1, 2, 2)])
+def test_streams_follow_the_fusion_unless_they_are_set(n_streams: int, given: int, expected: int) -> None:
+    found = Network.for_streams(Config(streams=given), n_streams)
+    assert isinstance(found, Config)
+    assert found.streams == expected

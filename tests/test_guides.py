@@ -29,6 +29,12 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> list[TrainingVideo]:
     return training_videos(tmp_path_factory.mktemp("features"))
 
 
+@pytest.fixture(autouse=True)
+def willing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have STPN take a guide, whose word it does not need."""
+    monkeypatch.setattr(Network, "GUIDE", "optional")
+
+
 @pytest.fixture(scope="module")
 def guide(videos: list[TrainingVideo], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of STPN."""
@@ -168,3 +174,12 @@ def test_kinds_of_guides(guide: Run, tmp_path: Path) -> None:
         "model",
         "folder",
     ]
+
+
+def test_a_method_that_learns_from_labels_alone_refuses_a_guide(
+    videos: list[TrainingVideo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Network, "GUIDE", "none")
+    with pytest.raises(ConfigError) as caught:
+        learn(videos, guided("stpn"), tmp_path)
+    assert str(caught.value) == "stpn learns from labels alone; leave train.guide empty"

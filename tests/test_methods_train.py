@@ -78,3 +78,18 @@ def test_one_video_of_any_length_is_enough(name: str, n_snippets: int, tmp_path:
 def test_any_fusion_trains(name: str, fusion: str, data: TrainingSet, tmp_path: Path) -> None:
     model = models.load(learn(name, data, tmp_path / "run", fusion=fusion, steps=2))
     assert set(model.networks) == {"late": {"rgb", "flow"}, "early": {"rgb+flow"}}.get(fusion, {fusion})
+
+
+@pytest.mark.parametrize(("fusion", "expected"), [("early", 2), ("rgb", 1), ("late", 1)])
+def test_best_learns_how_many_streams_it_sees(fusion: str, expected: int, data: TrainingSet, tmp_path: Path) -> None:
+    model = models.load(learn("best", data, tmp_path / "run", fusion=fusion, steps=2))
+    assert {len(network.experts) for network in model.networks.values()} == {expected}
+    assert model.meta.method["streams"] == expected
+
+
+@every_method
+@pytest.mark.parametrize("dataset", ["thumos14", "activitynet12", "activitynet13"])
+def test_every_method_has_settings_for_every_data_set(name: str, dataset: str) -> None:
+    found, shipped = config.load(name, dataset=dataset), config.load(name)
+    assert methods.resolve(found.method)
+    assert found.train.steps >= shipped.train.steps

@@ -194,7 +194,7 @@ def test_a_guide_says_something_about_each_video(
 def test_a_method_that_needs_a_guide_asks_for_one(
     data: TrainingSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(Stpn, "GUIDED", True)
+    monkeypatch.setattr(Stpn, "GUIDE", "needed")
     with pytest.raises(ConfigError) as caught:
         fit(data, settings(), tmp_path, Silent())
     assert str(caught.value) == "stpn learns from another model; set train.guide, such as stpn, or a run folder"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch  # noqa: TID253
@@ -98,11 +98,11 @@ class Method(nn.Module, ABC):
 
     Attributes:
         WHOLE: Whether the method can learn from whole videos of any length (``train.sampling: whole``).
-        GUIDED: Whether the method needs what another model says about the training videos (``train.guide``).
+        GUIDE: Whether what another model says about the training videos (``train.guide``) is of use, or needed.
     """
 
     WHOLE: ClassVar[bool] = False
-    GUIDED: ClassVar[bool] = False
+    GUIDE: ClassVar[Literal["none", "optional", "needed"]] = "none"
 
     def __init__(self, config: Section, n_channels: int, n_classes: int) -> None:
         super().__init__()
@@ -110,6 +110,16 @@ class Method(nn.Module, ABC):
         self.n_classes = n_classes
         self.feature_mean: Tensor | None = None
         self.feature_scale: Tensor | None = None
+
+    @classmethod
+    def for_streams(cls, config: Section, n_streams: int) -> Section:
+        """Return the hyper-parameters for networks that see so many streams side by side; by default the same.
+
+        Args:
+            config: The module's ``Config``.
+            n_streams: How many equal parts D is made of: 2 for ``train.fusion: early``, else 1.
+        """
+        return config
 
     def standardise(self, mean: FloatArray, spread: FloatArray) -> None:
         """Have features brought to mean 0 and deviation 1 before this network sees them; kept with its weights.

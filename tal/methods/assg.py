@@ -90,7 +90,7 @@ class Config(Section):
 class Network(Method):
     """One stream's network (figure 2)."""
 
-    GUIDED = True
+    GUIDE = "needed"
 
     def __init__(self, config: Config, n_channels: int, n_classes: int) -> None:
         super().__init__(config, n_channels, n_classes)

@@ -46,7 +46,7 @@ class Config(Section):
     """Hyper-parameters.
 
     Attributes:
-        streams: Equal parts that features consist of: 2 for RGB and flow of ``train.fusion: early``, 1 for one alone.
+        streams: Equal parts that features consist of; 0 for as many as ``train.fusion`` puts side by side.
         trust: Weight of the last stream (flow) in the experts' combined word, in [0, 1]; the others share the rest.
         compress: Unit of the logarithm as a share of a dimension's mean; 0 for features as they are.
         whiten: Shrinkage of the whitening; 0 for plain standardising.
@@ -60,7 +60,7 @@ class Config(Section):
         dropout: Of what experts and judges see.
     """
 
-    streams: int = Field(2, ge=1)
+    streams: int = Field(0, ge=0)
     trust: float = Field(0.9, ge=0, le=1)
     compress: float = Field(0.05, ge=0)
     whiten: float = Field(0.1, ge=0)
@@ -86,15 +86,22 @@ class Network(Method):
 
     def __init__(self, config: Config, n_channels: int, n_classes: int) -> None:
         super().__init__(config, n_channels, n_classes)
-        if n_channels % config.streams:
-            raise ConfigError(f"features of {n_channels} channels are not {config.streams} streams; set method.streams")
+        n_streams = config.streams or 1
+        if n_channels % n_streams:
+            raise ConfigError(f"features of {n_channels} channels are not {n_streams} streams; set method.streams")
         c = self.config = config
-        self.front = Front(n_channels, c.streams, c.compress, c.whiten, c.components)
-        per_stream = self.front.n_out // c.streams
-        self.experts = torch.nn.ModuleList(Judges(per_stream, n_classes, c.folds) for _ in range(c.streams))
+        self.front = Front(n_channels, n_streams, c.compress, c.whiten, c.components)
+        per_stream = self.front.n_out // n_streams
+        self.experts = torch.nn.ModuleList(Judges(per_stream, n_classes, c.folds) for _ in range(n_streams))
         self.judges = Judges(self.front.n_out, n_classes + 1, c.folds)
         self.teacher = Judges(self.front.n_out, n_classes + 1, c.folds, learning=False)
         self.register_buffer("updates", torch.zeros(()))
+
+    @classmethod
+    def for_streams(cls, config: Section, n_streams: int) -> Section:
+        """Set how many streams there are, unless the settings do."""
+        unset = isinstance(config, Config) and not config.streams
+        return config.model_copy(update={"streams": n_streams}) if unset else config
 
     def prepare(self, videos: Iterable[LabelledVideo]) -> None:
         """Measure what the logarithm and the whitening need."""
@@ -137,7 +144,7 @@ class Network(Method):
         """
         if batch.done >= self.config.grow_at:
             return restricted(unseen(self.teacher(features), fold).softmax(dim=1), labels)
-        parts = features.chunk(self.config.streams, dim=1)
+        parts = features.chunk(len(self.experts), dim=1)
         logits = [expert(part) for expert, part in zip(self.experts, parts, strict=True)]
         c, (_, lengths) = self.config, batch.packed()
         return seeds(self.evidence(logits, fold), batch.labels, lengths, c.seed_low, c.seed_high, c.top)
@@ -151,7 +158,7 @@ class Network(Method):
             weight: Of each snippet for each fold's expert, (N, F).
         """
         shared = (labels / labels.sum(dim=1, keepdim=True).clamp_min(1)).unsqueeze(1)
-        parts = features.chunk(self.config.streams, dim=1)
+        parts = features.chunk(len(self.experts), dim=1)
         losses = [cross_entropy(e(part), shared, weight) for e, part in zip(self.experts, parts, strict=True)]
         return torch.stack(losses).mean()
 

@@ -13,7 +13,7 @@ import yaml
 from tal import methods, models, shards
 from tal.annotations import Labels, read_labels
 from tal.cache import Cache, Entry, Stage
-from tal.errors import InputError, ModelError, suggest
+from tal.errors import ConfigError, InputError, ModelError, suggest
 from tal.files import place, sha256_file, shipped_module, write_atomic
 from tal.pipeline import guides
 from tal.pipeline.context import Context, context
@@ -119,6 +119,8 @@ def _find_guide(labels: Labels, files: Mapping[str, Path], ctx: Context) -> _Fou
     kind = guides.kind_of(name)
     if kind == "none":
         return None
+    if methods.load(method := str(ctx.settings.method["name"])).Network.GUIDE == "none":
+        raise ConfigError(f"{method} learns from labels alone; leave train.guide empty")
     if kind == "folder":
         return _Found(kind, Path(name), guides.identity_of(Path(name), files))
     path = Path(name)

@@ -74,10 +74,10 @@ def plan(data: TrainingSet, settings: Settings, work: Path, progress: Progress, 
     Raises:
         ConfigError, InputError, ShardError, BackendError: See `tal.training.fit`.
     """
-    method = {"name": settings.method["name"], **methods.resolve(settings.method).model_dump(mode="json")}
+    names = NETWORKS[settings.train.fusion]
+    method = _method(settings, len(streams_of(names[0])))
     _check_method(str(method["name"]), settings, guide)
     device = pick_device(settings.runtime.device)
-    names = NETWORKS[settings.train.fusion]
     data.check(streams_of("+".join(names)), progress)
     content = {
         "method": method,
@@ -88,11 +88,18 @@ def plan(data: TrainingSet, settings: Settings, work: Path, progress: Progress, 
     return Run(data, settings, method, names, work, device, digest_of(content), progress, guide)
 
 
+def _method(settings: Settings, n_streams: int) -> dict[str, Any]:
+    """Return name and hyper-parameters for networks of so many streams."""
+    name = settings.method["name"]
+    network = methods.load(str(name)).Network
+    return {"name": name, **network.for_streams(methods.resolve(settings.method), n_streams).model_dump(mode="json")}
+
+
 def _check_method(name: str, settings: Settings, guide: Guide | None) -> None:
     network = methods.load(name).Network
     if settings.train.sampling == "whole" and not network.WHOLE:
         raise ConfigError(f"{name} cannot learn from whole videos; set train.sampling, such as stratified")
-    if network.GUIDED and guide is None:
+    if network.GUIDE == "needed" and guide is None:
         raise ConfigError(f"{name} learns from another model; set train.guide, such as stpn, or a run folder")
 
 
