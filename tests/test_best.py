@@ -231,3 +231,29 @@ def test_streams_follow_the_fusion_unless_they_are_set(n_streams: int, given: in
     found = Network.for_streams(Config(streams=given), n_streams)
     assert isinstance(found, Config)
     assert found.streams == expected
+
+
+@pytest.mark.parametrize(("before", "expected"), [(0.6, 5 + math.log(0.3 / 0.7)), (0.01, 0.0)])
+def test_labels_are_lifted_to_the_floor_and_no_further(before: float, expected: float) -> None:
+    """Where all snippets have odds of exp(-5), half of what was before takes a lift that makes them its own odds."""
+    network = network_of(floor=0.5).train()
+    network.share.fill_(before)
+    logits, labels = torch.tensor([[0.0, 0, 0, 5]]).repeat(4, 1), torch.eye(C)[[0, 0, 1, 2]]
+    for _ in range(200):
+        target = network.grown(logits, labels)
+    assert network.lift.item() == pytest.approx(expected, abs=1e-3)
+    assert 1 - target[:, -1].mean().item() == pytest.approx(1 / (1 + math.exp(5 - expected)), abs=1e-4)
+
+
+def test_without_a_floor_nothing_is_lifted() -> None:
+    network = network_of(floor=0).train()
+    network.share.fill_(0.9)
+    network.grown(torch.tensor([[0.0, 0, 0, 5]]), torch.eye(C)[:1])
+    assert network.lift == 0
+
+
+def test_what_seeds_teach_is_the_measure_of_the_floor() -> None:
+    """Nothing learned yet, a label and the background are equally likely."""
+    network = network_of().train()
+    list(network.objectives(world(4)))
+    assert network.share.item() == pytest.approx(0.5)

@@ -8,7 +8,9 @@ Two stages, one learned from the other in the same run:
    context that looks like the class but does not move like it is not believed.
 2. *Judges*, linear on all streams, tell the labels from a background class. They learn from seeds first, the snippets
    that the experts are most and least sure of (seed growing: ASSG, section 3.2), then from what the judges themselves
-   say: expectation and maximisation, in which a moving average of the weights, the teacher, says it.
+   say: expectation and maximisation, in which a moving average of the weights, the teacher, says it. Judges are less
+   sure of an action than of the background in videos they have not seen, so that each round would give the background
+   more; from a floor on, the labels' odds are lifted.
 
 Whoever labels a video never learned from it: videos are dealt into folds, and the experts and judges of a fold learn
 from the others. Without that, linear classifiers of a few hundred videos know each by heart and call all of it the
@@ -40,6 +42,7 @@ from tal.settings import Section
 from tal.types import Activations
 
 _LEAST = 1e-12  # keeps logarithms finite
+_PACE = 0.2  # of the lift, in log odds per log share that is missing
 
 
 class Config(Section):
@@ -56,6 +59,8 @@ class Config(Section):
         seed_low: Evidence below it is a seed of the background.
         top: A video's best snippets are its strongest T / `top`.
         grow_at: Share of the run after which judges learn from each other rather than from seeds; 1 for never.
+        floor: While judges learn from each other, labels get at least this share of what they got at the end of the
+            seeds; 0 lets the background take over in the end.
         ema: Decay of the moving averages per update; 0 for the weights themselves.
         dropout: Of what experts and judges see.
     """
@@ -70,6 +75,7 @@ class Config(Section):
     seed_low: float = Field(0.1, ge=0, le=1)
     top: int = Field(8, ge=1)
     grow_at: float = Field(0.25, ge=0, le=1)
+    floor: float = Field(0.5, ge=0, le=1)
     ema: float = Field(0.98, ge=0, lt=1)
     dropout: float = Field(0.3, ge=0, lt=1)
 
@@ -83,6 +89,8 @@ class Network(Method):
 
     WHOLE = True
     updates: Tensor
+    share: Tensor
+    lift: Tensor
 
     def __init__(self, config: Config, n_channels: int, n_classes: int) -> None:
         super().__init__(config, n_channels, n_classes)
@@ -95,7 +103,8 @@ class Network(Method):
         self.experts = torch.nn.ModuleList(Judges(per_stream, n_classes, c.folds) for _ in range(n_streams))
         self.judges = Judges(self.front.n_out, n_classes + 1, c.folds)
         self.teacher = Judges(self.front.n_out, n_classes + 1, c.folds, learning=False)
-        self.register_buffer("updates", torch.zeros(()))
+        for name in ("updates", "share", "lift"):
+            self.register_buffer(name, torch.zeros(()))
 
     @classmethod
     def for_streams(cls, config: Section, n_streams: int) -> Section:
@@ -142,8 +151,30 @@ class Network(Method):
             fold: Of each snippet, (N,).
             labels: Of each snippet's video, (N, C).
         """
+        logits = unseen(self.teacher(features), fold)
         if batch.done >= self.config.grow_at:
-            return restricted(unseen(self.teacher(features), fold).softmax(dim=1), labels)
+            return self.grown(logits, labels)
+        given = 1 - restricted(logits.softmax(dim=1), labels)[:, -1].mean()
+        if self.training:
+            self.share.lerp_(given, max(0.1, 1 / max(1.0, float(self.updates))))
+        return self.sown(features, batch, fold)
+
+    def grown(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the teacher's word, (N, C + 1), lifted once labels get less than the floor.
+
+        Args:
+            logits: Of the teachers who never saw the videos, (N, C + 1).
+            labels: Of each snippet's video, (N, C).
+        """
+        lifted = torch.cat([logits[:, :-1] + self.lift, logits[:, -1:]], dim=1)
+        target = restricted(lifted.softmax(dim=1), labels)
+        given = (1 - target[:, -1].mean()).clamp_min(1e-4)
+        if self.training:
+            self.lift.add_(_PACE * torch.log(self.config.floor * self.share / given)).clamp_(min=0)
+        return target
+
+    def sown(self, features: Tensor, batch: Batch, fold: Tensor) -> Tensor:
+        """Return seeds, (N, C + 1), from what the experts say about features (N, D) of snippets in folds (N,)."""
         parts = features.chunk(len(self.experts), dim=1)
         logits = [expert(part) for expert, part in zip(self.experts, parts, strict=True)]
         c, (_, lengths) = self.config, batch.packed()
