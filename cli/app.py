@@ -13,7 +13,21 @@ from typing import Annotated
 
 import typer
 
-from cli import ablating, importing, localizing, probe, stages, tools, weights
+from cli import (
+    ablating,
+    comparing,
+    datasets,
+    diagnosing,
+    evaluating,
+    feature_files,
+    importing,
+    localizing,
+    probe,
+    stages,
+    tools,
+    training,
+    weights,
+)
 from cli.text import printable
 
 INTERRUPTED = 130
@@ -26,13 +40,16 @@ app = typer.Typer(
     add_completion=True,
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(stages.extract, stages.train, localizing.localize, stages.evaluate, stages.run, ablating.ablate),
+    *(stages.extract, training.train, localizing.localize, evaluating.evaluate, stages.run, ablating.ablate),
+    *(comparing.compare, diagnosing.diagnose, datasets.reproduce),
     importing.import_model,
+    *(feature_files.import_features, feature_files.export_features),
     *(probe.probe, tools.demo, tools.doctor, tools.bench),
 )
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(tools.cache_app, name="cache")
+app.add_typer(datasets.data_app, name="data")
 app.add_typer(weights.weights_app, name="weights")
 
 

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import options as o
-from cli.stages import Videos
 
 if TYPE_CHECKING:
     from tal.results import Results
 
 
 def localize(
-    videos: Videos,
+    videos: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Video files, or folders of them; left out: all whose shards lie in --features."),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option("--model", help="A run folder or its model.safetensors; default: Kinetics-400 classes."),
@@ -56,9 +58,14 @@ def localize(
         tal localize my_video.mp4 --model runs/stpn > detections.json
 
         tal localize videos/ --model runs/stpn -o detections.json --set localize.nms=0.4
+
+        tal localize --features features --model runs/stpn -o detections.json
     """
     from tal import pipeline
+    from tal.errors import ConfigError
 
+    if not videos and not (features and model):
+        raise ConfigError("nothing to localize; name videos, or a model with --model and shards with --features")
     given = {
         "extract.weights": weights,
         "localize.top_classes": top,
@@ -69,7 +76,9 @@ def localize(
     settings = pipeline.model_settings(model, config, sets, given)
     with o.environment(cache, force, quiet) as env:
         try:
-            results = pipeline.localize(videos, model, settings, features=features, activations=activations, **env)
+            results = pipeline.localize(
+                videos or [], model, settings, features=features, activations=activations, **env
+            )
         except pipeline.LocalizeBatchError as error:
             _give(error.results, output, table)
             raise

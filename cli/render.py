@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tal.results import Results
 
 MAX_CLASSES = 30
+MAX_COLUMNS = 14
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], texts: Sequence[int] = (0,)) -> None:
@@ -80,41 +81,26 @@ def detections(results: Results) -> None:
 
 
 def evaluation(found: Evaluation) -> None:
-    """Print mAP over tIoU and AP per class, in percent."""
-    columns = ["mAP %", *(f"{t:g}" for t in found.tiou), "average"]
-    rows = [["all classes", *(f"{100 * v:.2f}" for v in found.map), f"{100 * found.average:.2f}"]]
-    for label, ap in list(zip(found.classes, found.ap, strict=True))[:MAX_CLASSES]:
-        rows.append([label, *(f"{100 * v:.2f}" for v in ap), f"{100 * ap.mean():.2f}"])
-    subset = f", subset {found.subset}" if found.subset else ""
-    title = f"{found.protocol} protocol{subset}: {found.n_videos} videos, {found.n_instances} instances"
-    table(title, columns, rows)
-    for line in _remarks(found):
-        print(line, file=sys.stderr)
+    """Print mAP and recall over tIoU and AP per class, in percent, then what does not depend on tIoU."""
+    from tal.evaluation.tables import columns, rows
 
-
-def _remarks(found: Evaluation) -> list[str]:
-    lines = []
-    if len(found.classes) > MAX_CLASSES:
-        lines.append(f"{len(found.classes) - MAX_CLASSES} more classes: --json shows all")
-    if found.missing:
-        lines.append(f"{len(found.missing)} videos of the truth have no detections entry: {_some(found.missing)}")
-    if found.extra:
-        lines.append(
-            f"{len(found.extra)} videos that the truth does not know count as false positives: {_some(found.extra)}"
-        )
-    if found.elsewhere:
-        lines.append(f"{len(found.elsewhere)} videos of other subsets are left out")
-    if found.unknown_labels:
-        lines.append(f"labels that the truth does not know: {_some(sorted(found.unknown_labels))}")
-    return lines
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    names, title = columns(found), f"{found.name}: {found.n_videos} videos, {found.n_instances} instances"
+    cells = [(printable(name), [f"{100 * v:.2f}" for v in values]) for name, values in rows(found)]
+    apart = len(found.tiou) if len(names) > MAX_COLUMNS else len(names)  # means in a table of their own if many
+    for part in (slice(apart), slice(apart, None)):
+        if names[part]:
+            shown = [(name, *values[part]) for name, values in cells[: MAX_CLASSES + 2]]
+            table(title, (f"{found.protocol} %", *names[part]), shown)
+    if len(cells) > MAX_CLASSES + 2:
+        print(f"{len(cells) - MAX_CLASSES - 2} more classes: --json and --csv show all", file=sys.stderr)
+    frames = "" if found.frame_accuracy is None else f", frame accuracy {100 * found.frame_accuracy:.2f} %"
+    print(f"{found.name}: video mAP {100 * found.video_map:.2f} %{frames}")
 
 
 def chain(report: RunReport) -> None:
     """Say what each stage did, where things are, and how good they are."""
+    from tal.evaluation.remarks import remarks
+
     extraction(report.extraction, next(iter(report.extraction.shards.values()), Path("features/x")).parent)
     print(f"model: {report.run.model} ({'kept' if report.run.cached else 'trained'})", file=sys.stderr)
     print(f"detections: {report.detections} ({'kept' if report.kept['localize'] else 'made'})", file=sys.stderr)
@@ -122,3 +108,5 @@ def chain(report: RunReport) -> None:
         print(report.detections)
     else:
         evaluation(report.evaluation)
+        for line in remarks(report.evaluation, str(report.detections)):
+            print(printable(line), file=sys.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -111,76 +110,6 @@ def _show_plan(found: Plan, as_json: bool) -> None:
         render.plan(found)
     if n := len(found.of("unusable")):
         raise BatchError(f"{n} of {len(found.videos)} videos cannot be used", {})
-
-
-def train(
-    labels: LabelsFile,
-    features: Annotated[Path, typer.Option("--features", "-f", help="Folder of feature shards.")] = Path("features"),
-    method: o.MethodName = None,
-    dataset: o.Dataset = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run; default: the method's.")] = None,
-    runs: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
-    subset: Annotated[str, typer.Option(help="Subset of the labels file to train on.")] = "",
-    seed: Annotated[int | None, typer.Option(help="Seed; default 0.")] = None,
-    device: o.Device = None,
-    config: o.Config = [],
-    sets: o.Sets = [],
-    cache: o.CacheDir = None,
-    force: o.Force = False,
-    quiet: o.Quiet = False,
-) -> None:
-    """Train a method on features and video-level labels.
-
-    Writes runs/NAME/model.safetensors, config.yaml and metrics.jsonl and prints the folder. A training that was
-    interrupted goes on from its last checkpoint; one that was done before is not repeated.
-
-    Examples:
-        tal train --method stpn --labels labels.csv
-
-        tal train -m stpn -l labels.csv --name half --set train.steps=4000
-
-        tal train -m cmcs --dataset activitynet13 -l labels.csv
-    """
-    from tal import config as configuration
-    from tal import pipeline
-
-    given = {"train.seed": seed, "runtime.device": device}
-    settings = configuration.load(method, config, sets, given, dataset=dataset)
-    with o.environment(cache, force, quiet) as env:
-        run = pipeline.train(features, labels, settings, name=name, runs=runs, subset=subset, **env)
-    how = "was trained before" if run.cached else "trained"
-    print(f"{settings.method['name']} {how} on {run.n_videos} videos, {len(run.classes)} classes", file=sys.stderr)
-    print(run.path)
-
-
-def evaluate(
-    detections: Annotated[Path, typer.Argument(help="ActivityNet-style JSON or THUMOS14 text lines.")],
-    truth: Annotated[Path, typer.Argument(help="ActivityNet-style JSON or a THUMOS14 folder.")],
-    protocol: Annotated[str | None, typer.Option(help="activitynet (default) or thumos14.")] = None,
-    tiou: Annotated[str | None, typer.Option(help="FIRST:LAST:STEP or one threshold; default 0.1:0.7:0.1.")] = None,
-    subset: Subset = None,
-    config: o.Config = [],
-    sets: o.Sets = [],
-    as_json: o.Json = False,
-) -> None:
-    """Compare detections with ground truth: mAP over tIoU thresholds and AP per class.
-
-    Examples:
-        tal evaluate detections.json annotations.json
-
-        tal evaluate detections.json annotations.json --protocol thumos14 --tiou 0.5 --subset test
-    """
-    from cli import render
-    from tal import config as configuration
-    from tal import pipeline
-
-    given = {"evaluate.protocol": protocol, "evaluate.tiou": tiou, "evaluate.subset": subset}
-    settings = configuration.load(files=config, sets=sets, options=given)
-    evaluation = pipeline.evaluate(detections, truth, settings)
-    if as_json:
-        print(json.dumps(evaluation.to_dict(), indent=1))
-    else:
-        render.evaluation(evaluation)
 
 
 def run(

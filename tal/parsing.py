@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def as_list(value: object, place: Place) -> list[Any]:
 def required(entry: Mapping[str, Any], name: str, place: Place) -> Any:
     """Return an object's field that must be there."""
     if name not in entry:
-        found = ", ".join(entry) or "nothing"
+        found = ", ".join([*islice(entry, 5), *(["…"] if len(entry) > 5 else [])]) or "nothing"
         raise place.error(f"no field '{name}' (found: {found})", f"add '{name}'")
     return entry[name]
 

@@ -125,23 +125,35 @@ def _entry(detection: Detection) -> dict[str, Any]:
 
 
 def read_results(path: str | Path) -> Results:
-    """Read a results file; a name that ends in ``.txt`` is THUMOS14 text, all others are JSON.
+    """Read a results file: JSON, or THUMOS14 text, which begins with no bracket and is not named ``.json``.
 
     Raises:
         AnnotationError: For the first thing that is wrong; names file, place and remedy.
     """
     path = Path(path)
-    if path.suffix.lower() == ".txt":
-        return _read_thumos14(path)
-    tree = parse_json(read_text(path), path)
+    text = read_text(path)
+    if path.suffix.lower() != ".json" and not text.lstrip().startswith(("{", "[")):
+        return _read_thumos14(text, path)
+    tree = parse_json(text, path)
+    if "database" in tree and "results" not in tree:
+        raise Place(path).error("ground truth where detections were expected", "name the detections first")
     place = Place(path, "results")
     by_video: dict[str, tuple[Detection, ...]] = {}
     for name, value in as_object(required(tree, "results", Place(path)), place).items():
         video, inner = video_name(as_text(name, place)), place.key(name)
         if video in by_video:
             raise place.error(f"two videos are named '{video}' when suffixes are dropped", "keep one of them")
-        by_video[video] = tuple(_detection(v, inner.item(i)) for i, v in enumerate(as_list(value, inner)))
+        by_video[video] = tuple(_usual(v) or _detection(v, inner.item(i)) for i, v in enumerate(as_list(value, inner)))
     return Results(by_video, as_object(tree.get("provenance", {}), Place(path, "provenance")))
+
+
+def _usual(value: object) -> Detection | None:
+    """Return what is plainly a detection, None for all that needs a closer look: files hold hundreds of thousands."""
+    match value:
+        case {"label": str(label), "segment": [float(start_s), float(end_s)], "score": float(score)}:
+            if label and label == label.strip() and 0 <= start_s <= end_s < math.inf and -math.inf < score < math.inf:
+                return Detection(label, Segment(start_s, end_s), score)
+    return None
 
 
 def _detection(value: object, place: Place) -> Detection:
@@ -151,8 +163,8 @@ def _detection(value: object, place: Place) -> Detection:
     return Detection(label, segment, as_number(required(entry, "score", place), place.key("score")))
 
 
-def _read_thumos14(path: Path) -> Results:
-    lines = list(_lines(path))
+def _read_thumos14(text: str, path: Path) -> Results:
+    lines = list(_lines(text, path))
     names = _class_names([cells[3] for _, cells in lines], path)
     by_video: dict[str, list[Detection]] = {}
     for place, (video, start, end, label, score) in lines:
@@ -168,8 +180,8 @@ def _read_thumos14(path: Path) -> Results:
     return Results({video: tuple(found) for video, found in by_video.items()})
 
 
-def _lines(path: Path) -> Iterator[tuple[Place, list[str]]]:
-    for number, line in enumerate(io.StringIO(read_text(path)), start=1):
+def _lines(text: str, path: Path) -> Iterator[tuple[Place, list[str]]]:
+    for number, line in enumerate(io.StringIO(text), start=1):
         place, cells = Place(path, f"line {number}"), line.split()
         if cells and len(cells) != 5:
             raise place.error(f"{len(cells)} fields", "write VIDEO START END CLASS SCORE")

@@ -197,7 +197,8 @@ def _common_dims(videos: Sequence[TrainingVideo], headers: Sequence[ShardHeader]
 
 def _grid(header: ShardHeader) -> str:
     grid = header.grid
-    return f"{grid.length} frames every {grid.stride} at {grid.fps} fps"
+    rate = header.provenance.get("rate", f"{grid.fps} fps")  # imported features may have each video's own
+    return f"{grid.length} frames every {grid.stride} at {rate}"
 
 
 def _mismatch(video: TrainingVideo, one: str, first: TrainingVideo, other: str) -> ShardError:

@@ -23,7 +23,12 @@ COMMANDS = (
     "doctor",
     "bench",
     "ablate",
+    "compare",
     "import-model",
+    "diagnose",
+    "import-features",
+    "export-features",
+    "reproduce",
 )
 
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import random
-from bisect import insort
+import sys
 
 import numpy as np
 import pytest
-from annotated import PROTOCOLS, Span, chosen, detections, truth
-from hypothesis import given, settings
+from annotated import Span, chosen, detections, truth
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tal.annotations import Truth
-from tal.evaluation import evaluate
-from tal.evaluation.protocols import tiou_matrix
+from tal.annotations import Instance, Truth, VideoTruth
+from tal.evaluation import evaluate, overlaps
+from tal.evaluation.overlaps import Spans, overlapping
+from tal.evaluation.protocols import PROTOCOLS, tiou_matrix
+from tal.files import shipped
 from tal.results import Results
 from tal.types import Detection, Segment
 
-QUICK = settings(max_examples=60, deadline=None)
+sys.path.append(str(shipped("benchmarks")))
+
+from _plain_evaluation import plain_ap
+
+QUICK = settings(max_examples=40, deadline=None)
 SPANS = st.tuples(st.integers(0, 12), st.integers(1, 8)).map(lambda pair: (float(pair[0]), float(sum(pair))))
 VIDEOS = st.dictionaries(st.sampled_from("abc"), st.lists(SPANS, max_size=4), min_size=1)
 SCORES = st.permutations(range(24))
@@ -34,56 +40,37 @@ def cases(draw: st.DrawFn) -> tuple[Truth, Results]:
     return Truth({name: truth(spans, vague) for name, spans in real.items()}), Results(found)
 
 
-def ap_by_definition(known: Truth, found: Results, protocol: str, tiou: float) -> float:
-    """AP of the one class, followed step by step from the definition of the protocol."""
-    ranked: list[tuple[float, str, Segment]] = []
-    for name, listed in found.by_video.items():
-        for d in listed:
-            insort(ranked, (-d.score, name, d.segment), key=lambda item: item[0])
-    real = [(name, i.segment) for name, video in known.videos.items() for i in video.instances]
-    right = (_by_detection if protocol == "activitynet" else _by_instance)(ranked, real, tiou)
-    curve: list[tuple[float, float]] = []  # recall, precision
-    hits = counted = 0
-    for rank, (_, name, segment) in enumerate(ranked):
-        vague = known.videos[name].ambiguous if name in known.videos else ()
-        if protocol == "thumos14" and rank not in right and any(segment.tiou(other) > 0 for other in vague):
-            continue
-        hits, counted = hits + (rank in right), counted + 1
-        curve.append((hits / len(real), hits / counted))
-    if protocol == "thumos14":
-        steps = [p for (r, p), (before, _) in zip(curve, [(0.0, 0.0), *curve], strict=False) if r > before]
-        return sum(steps) / len(real)
-    reached = [max((p for r, p in curve if r >= (k + 1) / len(real) - 1e-9), default=0) for k in range(len(real))]
-    return sum(reached) / len(real)
+HALVES = st.tuples(st.integers(0, 30), st.integers(0, 20)).map(lambda pair: (0.32 * pair[0], 0.32 * sum(pair)))
+LABELS, NAMES = st.sampled_from("xyz"), st.sampled_from("abcd")
 
 
-def _by_detection(ranked: list[tuple[float, str, Segment]], real: list[tuple[str, Segment]], tiou: float) -> set[int]:
-    taken, right = set(), set()
-    for rank, (_, name, segment) in enumerate(ranked):
-        fits = [(segment.tiou(s), k) for k, (n, s) in enumerate(real) if n == name and k not in taken]
-        if fits and max(fits)[0] >= tiou:
-            taken.add(max(fits)[1])
-            right.add(rank)
-    return right
-
-
-def _by_instance(ranked: list[tuple[float, str, Segment]], real: list[tuple[str, Segment]], tiou: float) -> set[int]:
-    right: set[int] = set()
-    for name, segment in real:
-        fits = [(segment.tiou(s), -k) for k, (_, n, s) in enumerate(ranked) if n == name and k not in right]
-        if fits and max(fits)[0] > tiou:
-            right.add(-max(fits)[1])
-    return right
+@st.composite
+def crowds(draw: st.DrawFn) -> tuple[Truth, Results]:
+    """Two classes, equal scores, segments without length, unknown videos and labels; times in half snippets."""
+    videos = {}
+    for name in draw(st.lists(NAMES, min_size=1, max_size=3, unique=True)):
+        rows = draw(st.lists(st.tuples(st.sampled_from("xy"), HALVES), max_size=8))
+        vague = tuple(Segment(*span) for span in draw(st.lists(HALVES, max_size=1)))
+        videos[name] = VideoTruth(None, "test", tuple(Instance(label, Segment(*span)) for label, span in rows), vague)
+    assume(any(video.instances for video in videos.values()))
+    listed = st.lists(st.tuples(LABELS, HALVES, st.integers(0, 4)), max_size=12)
+    found = {name: draw(listed) for name in draw(st.lists(NAMES, unique=True))}
+    by_video = {
+        n: tuple(Detection(c, Segment(*span), score / 4) for c, span, score in rows) for n, rows in found.items()
+    }
+    return Truth(videos), Results(by_video)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@QUICK
-@given(case=cases())
-def test_ap_is_what_the_definition_says(protocol: str, case: tuple[Truth, Results]) -> None:
+@settings(max_examples=40, deadline=None)
+@given(case=crowds())
+def test_ap_is_what_plain_loops_say(protocol: str, case: tuple[Truth, Results]) -> None:
     known, found = case
     result = evaluate(found, known, chosen(protocol, THRESHOLDS))
-    assert result.ap[0] == pytest.approx([ap_by_definition(known, found, protocol, t) for t in THRESHOLDS])
-    assert np.all((result.ap >= 0) & (result.ap <= 1))
+    expected = [[plain_ap(known, found, protocol, t, label) for t in THRESHOLDS] for label in result.classes]
+    assert result.ap == pytest.approx(np.array(expected), abs=1e-12)
+    assert np.all(result.recall >= result.ap - 1e-12)  # precision is at most 1
+    assert np.all(result.recall <= 1)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -103,9 +90,13 @@ def test_the_order_of_detections_does_not_matter(
 @QUICK
 @given(case=cases())
 def test_perfect_detections_reach_one(protocol: str, case: tuple[Truth, Results]) -> None:
+    """In whole snippets, since two protocols round the truth, and clear of ambiguous time, where they remove."""
     known, _ = case
-    perfect = {n: tuple(Detection(i.label, i.segment, 0.5) for i in v.instances) for n, v in known.videos.items()}
-    assert evaluate(Results(perfect), known, chosen(protocol, (0.1, 0.5, 0.99))).ap.tolist() == [[1, 1, 1]]
+    spans = {n: [i.segment for i in v.instances] for n, v in known.videos.items()}
+    whole = {n: [(0.64 * s.start_s, 0.64 * s.end_s) for s in found] for n, found in spans.items()}
+    exact = Truth({n: truth(found, [(100, 101)]) for n, found in whole.items()})
+    perfect = Results({n: detections([(*span, 0.5) for span in found]) for n, found in whole.items()})
+    assert evaluate(perfect, exact, chosen(protocol, (0.1, 0.5, 0.99))).ap.tolist() == [[1, 1, 1]]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -116,8 +107,8 @@ def test_a_false_positive_never_helps(protocol: str, case: tuple[Truth, Results]
     more = Results({**found.by_video, "elsewhere": detections([(0, 1, score)])})
     rules = chosen(protocol, THRESHOLDS)
     before, after = evaluate(found, known, rules).ap, evaluate(more, known, rules).ap
-    assert np.all(after <= before)
-    assert score > 0 or np.array_equal(after, before)  # ranked last, it comes after all recall
+    assert np.all(after <= before + 1e-12)
+    assert score > 0 or after == pytest.approx(before, abs=1e-12)  # ranked last, it comes after all recall
 
 
 @given(a=st.lists(SPANS, max_size=4), b=st.lists(SPANS, max_size=4))
@@ -130,3 +121,27 @@ def test_the_matrix_of_tiou_agrees_with_segments(a: list[Span], b: list[Span]) -
 
 def test_tiou_of_segments_without_length_is_zero() -> None:
     assert tiou_matrix(np.array([[1.0, 1.0]]), np.array([[1.0, 1.0], [0.0, 2.0]])).tolist() == [[0, 0]]
+
+
+GROUPED = st.lists(st.tuples(st.integers(0, 2), SPANS), max_size=12)
+
+
+@given(a=GROUPED, b=GROUPED, least=st.sampled_from([0.0, 0.3, 1.0]), block=st.sampled_from([1, 3, 1 << 20]))
+@QUICK
+def test_pairs_are_those_of_the_matrix(
+    a: list[tuple[int, Span]], b: list[tuple[int, Span]], least: float, block: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overlaps, "BLOCK", block)
+        pairs = overlapping(_spans(a), _spans(b), least)
+    matrix = tiou_matrix(_spans(a).bounds, _spans(b).bounds)
+    same = _spans(a).group[:, None] == _spans(b).group[None, :]
+    i, j = np.nonzero((matrix > 0) & (matrix >= least) & same)
+    assert np.all(np.diff(pairs.a) >= 0)
+    order = np.lexsort((pairs.b, pairs.a))
+    assert (pairs.a[order].tolist(), pairs.b[order].tolist()) == (i.tolist(), j.tolist())
+    assert pairs.tiou[order].tolist() == matrix[i, j].tolist()
+
+
+def _spans(rows: list[tuple[int, Span]]) -> Spans:
+    return Spans(np.array([g for g, _ in rows], np.int64), np.reshape([span for _, span in rows], (-1, 2)))

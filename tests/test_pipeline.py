@@ -47,6 +47,7 @@ def test_a_run_leaves_shards_model_detections_and_evaluation(world: World) -> No
         "model.safetensors",
         "config.yaml",
         "metrics.jsonl",
+        "environment.json",
         "detections.json",
         "evaluation.json",
     }

@@ -110,6 +110,12 @@ def test_missing_fields_are_named(tmp_path: Path, field: str) -> None:
     [
         ("", ", line 1: not JSON (Expecting value); correct the syntax"),
         ("{}", ": no field 'results' (found: nothing); add 'results'"),
+        ("[1]", ": expected an object, found [1]; write {...}"),
+        ('{"database": {}}', ": ground truth where detections were expected; name the detections first"),
+        (
+            '{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1}',
+            ": no field 'results' (found: a, b, c, d, e, …); add 'results'",
+        ),
         ('{"results": []}', ", results: expected an object, found []; write {...}"),
         ('{"results": {"v": {}}}', ", results.v: expected a list, found {}; write [...]"),
         ('{"results": {"v": [], "v": []}}', ": the key 'v' occurs twice in one object; keep one of them"),
@@ -128,6 +134,17 @@ def test_wrong_files(tmp_path: Path, text: str, message: str) -> None:
 
 
 # THUMOS14 text
+
+
+@pytest.mark.parametrize("name", ["d.txt", "d", "detections.out"])
+def test_the_content_tells_text_from_json(tmp_path: Path, name: str) -> None:
+    read = read_results(write(tmp_path / name, "v 0 1 Diving 0.5\n"))
+    assert read == Results({"v": (Detection("Diving", Segment(0, 1), 0.5),)})
+    assert read_results(write(tmp_path / name, f" {dumps(read)}")) == read
+
+
+def test_a_text_without_lines_holds_no_detections(tmp_path: Path) -> None:
+    assert read_results(write(tmp_path / "d.txt", "\n")) == Results({})
 
 
 @pytest.mark.parametrize(

@@ -1,44 +1,19 @@
-"""Two ways to match detections with ground truth; the same detections get different numbers from them.
-
-activitynet: Each detection, best score first, takes the still free instance that it overlaps most, if
-    tIoU >= threshold; of equal overlaps the later instance. AP is interpolated as in PASCAL VOC 2011. Of equal scores
-    the one later in the results goes first, because the kit reverses an ascending sort. The kit's sort is not stable:
-    where many scores are equal its numbers differ between processors, these do not. Used by STPN, CPMN, ASSG and ECM.
-thumos14: ``TH14evalDet``. Each instance, in the order of the file, takes the still free detection of largest overlap,
-    if tIoU > threshold; of equal overlaps the better score. Other detections that touch an ambiguous segment are
-    ignored, the rest are false positives. AP is not interpolated. Equal scores go by video name, then by their order in
-    the results. Used by CMCS.
+"""The arithmetic of the protocols: overlap and average precision; the rules themselves are in `PROTOCOLS`.
 
 Axes: N thresholds, D detections (best score first), I instances.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from tal.settings.protocols import PROTOCOLS, Protocol
+
+__all__ = ["PROTOCOLS", "Protocol", "average_precision", "tiou_matrix"]
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """A way to count.
-
-    Attributes:
-        match: From tIoU (D, I) and thresholds (N,) to which detections are true positives, (N, D).
-        interpolated: Whether precision is made non-increasing before it is averaged.
-        forgives_ambiguous: Whether unmatched detections that touch ambiguous time are ignored.
-        later_first: Whether of equal scores the later one goes first; else by video name, then the earlier one.
-    """
-
-    match: Callable[[Floats, Floats], Bools]
-    interpolated: bool
-    forgives_ambiguous: bool
-    later_first: bool
 
 
 def tiou_matrix(a: Floats, b: Floats) -> Floats:
@@ -48,33 +23,6 @@ def tiou_matrix(a: Floats, b: Floats) -> Floats:
     union = (a[:, 1] - a[:, 0])[:, None] + (b[:, 1] - b[:, 0])[None, :] - shared
     tiou: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return tiou
-
-
-def match_activitynet(tiou: Floats, thresholds: Floats) -> Bools:
-    """Let each detection take its best free instance."""
-    n_detections, n_instances = tiou.shape
-    rows = np.arange(len(thresholds))
-    matched = np.zeros((len(thresholds), n_detections), dtype=bool)
-    free = np.ones((len(thresholds), n_instances), dtype=bool)
-    backwards = tiou[:, ::-1]  # argmax takes the first of equal values: the later instance
-    for d in np.flatnonzero(tiou.max(axis=1, initial=0.0) >= thresholds.min()):
-        overlap = np.where(free, backwards[d], -1.0)  # (N, I)
-        best = overlap.argmax(axis=1)
-        matched[:, d] = overlap[rows, best] >= thresholds
-        free[rows, best] &= ~matched[:, d]
-    return matched
-
-
-def match_thumos14(tiou: Floats, thresholds: Floats) -> Bools:
-    """Let each instance take its best free detection."""
-    n_detections, n_instances = tiou.shape
-    rows = np.arange(len(thresholds))
-    free = np.ones((len(thresholds), n_detections), dtype=bool)
-    for i in range(n_instances if n_detections else 0):
-        overlap = np.where(free, tiou[:, i], -1.0)  # (N, D)
-        best = overlap.argmax(axis=1)
-        free[rows, best] &= overlap[rows, best] <= thresholds
-    return ~free
 
 
 def average_precision(matched: Bools, counted: Bools, n_instances: int, interpolated: bool) -> Floats:
@@ -94,9 +42,3 @@ def average_precision(matched: Bools, counted: Bools, n_instances: int, interpol
         precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     area: Floats = (precision * matched).sum(axis=1) / n_instances
     return area
-
-
-PROTOCOLS: Mapping[str, Protocol] = {
-    "activitynet": Protocol(match_activitynet, interpolated=True, forgives_ambiguous=False, later_first=True),
-    "thumos14": Protocol(match_thumos14, interpolated=False, forgives_ambiguous=True, later_first=False),
-}

@@ -72,9 +72,11 @@ def recipe_of(provenance: Mapping[str, Any], ctx: Context) -> Recipe:
     """Rebuild the recipe that a model's training features were made with.
 
     Raises:
-        ConfigError: If flow was read from images, and no folder of images is named.
+        ConfigError: If the features were imported, or flow was read from images and no folder of images is named.
         WeightsError: If the very same weights are not on this machine.
     """
+    if "imported" in provenance:
+        raise ConfigError("the model learned from imported features, which new videos cannot get; extract, then train")
     spec = str(provenance["weights_spec"])
     kept = {"weights": spec, "max_gap_s": ctx.settings.extract.max_gap_s, "flow_images": _images(provenance, ctx)}
     s = ExtractSettings.model_validate({**provenance["settings"], **kept})

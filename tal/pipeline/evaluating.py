@@ -7,7 +7,7 @@ from pathlib import Path
 from tal import config
 from tal import evaluation as protocols
 from tal.annotations import Truth, read_truth
-from tal.evaluation import Evaluation
+from tal.evaluation import Evaluation, videosets
 from tal.results import Results, read_results
 from tal.settings import Settings
 
@@ -24,8 +24,11 @@ def evaluate(
 
     Raises:
         AnnotationError: If a file is not what it should be; names file and entry.
-        ConfigError: If the subset is not known or must be named.
+        ConfigError: If the subset or the set of videos is not known, or the subset must be named.
     """
+    chosen = (settings or config.load()).evaluate
+    if chosen.videos:
+        videosets.named(chosen.videos)  # a wrong name is told before anything is read
     found = read_results(Path(detections)) if isinstance(detections, str | Path) else detections
     known = read_truth(Path(truth)) if isinstance(truth, str | Path) else truth
-    return protocols.evaluate(found, known, (settings or config.load()).evaluate)
+    return protocols.evaluate(found, known, chosen)

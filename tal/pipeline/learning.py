@@ -15,7 +15,7 @@ from tal.annotations import Labels, read_labels
 from tal.cache import Cache, Entry, Stage
 from tal.errors import ConfigError, InputError, ModelError, suggest
 from tal.files import place, sha256_file, shipped_module, write_atomic
-from tal.pipeline import guides
+from tal.pipeline import environments, guides
 from tal.pipeline.context import Context, context
 from tal.pipeline.guides import FolderGuide, ModelGuide
 from tal.progress import Progress
@@ -34,13 +34,15 @@ class Run:
     """A trained model.
 
     Attributes:
-        path: Folder with ``model.safetensors``, ``config.yaml`` and ``metrics.jsonl``.
+        path: Folder with ``model.safetensors``, ``config.yaml``, ``metrics.jsonl`` and ``environment.json``.
+        method: Name of the method.
         classes: Class names in the order of the model's outputs.
         n_videos: Number of training videos.
         cached: Whether the same training had been done before.
     """
 
     path: Path
+    method: str
     classes: tuple[str, ...]
     n_videos: int
     cached: bool
@@ -49,6 +51,11 @@ class Run:
     def model(self) -> Path:
         """The model file."""
         return self.path / MODEL
+
+    @property
+    def metrics(self) -> Path:
+        """Losses over the updates, one JSON object a line: ``network``, ``step``, ``losses``, ``seconds``."""
+        return self.path / METRICS
 
 
 def train(
@@ -86,9 +93,10 @@ def train(
     files = _shards(Path(features), known, without)
     chosen = Labels({video: known.by_video[video] for video in files})
     entry = _trained(chosen, files, ctx)
-    folder = Path(runs) / (name or str(ctx.settings.method["name"]))
+    method = str(ctx.settings.method["name"])
+    folder = Path(runs) / (name or method)
     _publish(entry, folder, ctx.settings)
-    return Run(folder, chosen.classes, len(files), entry.hit)
+    return Run(folder, method, chosen.classes, len(files), entry.hit)
 
 
 def _trained(labels: Labels, files: Mapping[str, Path], ctx: Context) -> Entry:
@@ -180,6 +188,7 @@ def _fitting(labels: Labels, files: Mapping[str, Path], ctx: Context, guide: _Fo
 
         for path in files.values():
             shards.read(path)  # a damaged shard ends here, not in the weights
+        environments.record(work, ctx.settings.runtime.device)
         videos = [training.TrainingVideo(v, path, labels.by_video[v]) for v, path in files.items()]
         opened = guide.open(ctx.settings.runtime.device) if guide else None
         training.fit(training.TrainingSet(videos, labels.classes), ctx.settings, work, ctx.progress, opened)
@@ -188,7 +197,7 @@ def _fitting(labels: Labels, files: Mapping[str, Path], ctx: Context, guide: _Fo
 
 
 def _publish(entry: Entry, folder: Path, settings: Settings) -> None:
-    """Put the model with its resolved settings and its metrics where the user looks for them."""
+    """Put the model with its resolved settings, its metrics and its environment where the user looks for them."""
     tree = settings.model_dump(mode="json", exclude={"runtime"})
     models.copy(entry.path / MODEL, folder / MODEL, tree)
     earlier = {path.name: path for path in (entry.path / LAST).glob("*.safetensors")}
@@ -201,3 +210,4 @@ def _publish(entry: Entry, folder: Path, settings: Settings) -> None:
     target = folder / METRICS
     if not target.exists() or sha256_file(target) != sha256_file(entry.path / METRICS):
         place(entry.path / METRICS, target)
+    environments.publish(entry.path, folder)

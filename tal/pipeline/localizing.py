@@ -15,7 +15,7 @@ from extract.decoders._base import check_file
 from extract.video import find_videos, video_name
 from tal import config, models, shards
 from tal.cache import Cache, Stage
-from tal.errors import BatchError, TalError
+from tal.errors import BatchError, InputError, TalError
 from tal.files import place, write_atomic
 from tal.pipeline import guides
 from tal.pipeline.action_models import ActionModel, TrainedModel
@@ -50,7 +50,7 @@ def localize(
     """Find when actions happen in videos.
 
     Args:
-        videos: Video files and folders of them.
+        videos: Video files and folders of them; none for all videos whose shards lie in `features`.
         model: A run folder or its ``model.safetensors``. None: the 400 classes of Kinetics, by I3D's own head.
         settings: Default: `model_settings` of the model. A trained model's features are always made as in training.
         features: Folder in which fitting shards are looked for first.
@@ -63,9 +63,15 @@ def localize(
         BatchError: If some of several videos failed; its `results` holds the others.
         TalError: If the only video failed.
     """
-    ctx, found = context(settings or model_settings(model), cache, progress), find_videos(as_paths(videos))
-    chosen, recipe = _open_model(model, found, ctx)
-    files, failures = _gather(found, recipe, Path(features) if features else None, ctx)
+    ctx, given = context(settings or model_settings(model), cache, progress), as_paths(videos)
+    folder = Path(features) if features else None
+    if folder and model and not given:
+        chosen: ActionModel = TrainedModel(Path(model), ctx.settings.runtime.device)
+        files, failures = _shards_in(folder)
+    else:
+        found = find_videos(given)
+        chosen, recipe = _open_model(model, found, ctx)
+        files, failures = _gather(found, recipe, folder, ctx)
     results = _localize_shards(files, chosen, ctx)[0]
     if activations:
         _write_activations(files, chosen, Path(activations), ctx.cache)
@@ -149,6 +155,22 @@ def _gather(
                 failures[video_name(video)] = str(error)
                 ctx.progress.say(f"failed: {error}")
             bar.advance(1, video_name(video))
+    return files, failures
+
+
+def _shards_in(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the shard of each video in a folder, and what is wrong with some."""
+    paths = sorted(folder.glob(f"*{shards.SUFFIX}"))
+    if not paths:
+        raise InputError(f"{folder}: no shards; make some with 'tal extract' or 'tal import-features'")
+    files: dict[str, Path] = {}
+    failures: dict[str, str] = {}
+    for path in paths:
+        try:
+            shards.header(path)
+            files[path.stem] = path
+        except TalError as error:
+            failures[path.stem] = str(error)
     return files, failures
 
 
