@@ -180,8 +180,8 @@ def _start(world: World, out: Path, *command: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_extraction_keeps_what_was_finished(world: World, tmp_path: Path, how: signal.Signals) -> None:
-    features, rgb = tmp_path / "features", "extract.streams=[rgb]"
-    process = _start(world, tmp_path, "extract", str(world.data.videos), "-o", str(features), "--set", rgb)
+    features, slow = tmp_path / "features", "extract.streams=[flow]"  # time enough for the signal
+    process = _start(world, tmp_path, "extract", str(world.data.videos), "-o", str(features), "--set", slow)
     deadline = time.monotonic() + 120
     while not list(features.glob("*.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -191,7 +191,7 @@ def test_an_interrupted_extraction_keeps_what_was_finished(world: World, tmp_pat
         assert process.returncode == 130 and "the same command goes on from there" in said
     finished = {p.name: p.read_bytes() for p in features.glob("*.safetensors")}
     assert 0 < len(finished) < 10
-    report = tal.extract(world.data.videos, features, settings(rgb), cache=Cache(tmp_path / "cache"))
+    report = tal.extract(world.data.videos, features, settings(slow), cache=Cache(tmp_path / "cache"))
     assert len(report.made) == 10 - len(finished) and len(report.shards) == 10
     assert all((features / name).read_bytes() == content for name, content in finished.items())
     assert not [p for p in features.iterdir() if p.suffix == ".part"]
