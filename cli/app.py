@@ -31,14 +31,6 @@ from cli import (
 from cli.text import printable
 
 INTERRUPTED = 130
-app = typer.Typer(
-    name="tal",
-    help="Weakly supervised temporal action localization, from raw video to answer.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    add_completion=True,
-)
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(stages.extract, training.train, localizing.localize, evaluating.evaluate, stages.run, ablating.ablate),
     *(comparing.compare, diagnosing.diagnose, datasets.reproduce),
@@ -46,11 +38,6 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     *(feature_files.import_features, feature_files.export_features),
     *(probe.probe, tools.demo, tools.doctor, tools.bench),
 )
-for command in COMMANDS:
-    app.command()(command)
-app.add_typer(tools.cache_app, name="cache")
-app.add_typer(datasets.data_app, name="data")
-app.add_typer(weights.weights_app, name="weights")
 
 
 def _version(asked: bool) -> None:
@@ -61,7 +48,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
@@ -70,12 +56,48 @@ def _root(
     pass
 
 
+def build(*, bare: bool = False) -> typer.Typer:
+    """Return the command line.
+
+    Args:
+        bare: Commands without their options: enough for ``tal --help``, which need not look at hundreds of them.
+    """
+    made = typer.Typer(
+        name="tal",
+        help="Weakly supervised temporal action localization, from raw video to answer.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        add_completion=True,
+    )
+    made.callback()(_root)
+    for command in COMMANDS:
+        made.command()(_named(command) if bare else command)
+    made.add_typer(tools.cache_app, name="cache")
+    made.add_typer(datasets.data_app, name="data")
+    made.add_typer(weights.weights_app, name="weights")
+    return made
+
+
+def _named(command: Callable[..., None]) -> Callable[[], None]:
+    """Return a command of the same name and words without options."""
+
+    def nothing() -> None:
+        pass
+
+    nothing.__name__, nothing.__doc__ = command.__name__, command.__doc__
+    return nothing
+
+
+app = build()
+
+
 def main() -> None:
     """Run the command line; every problem that the user can fix becomes one line."""
     from tal.errors import TalError
 
     try:
-        app()
+        (build(bare=True) if sys.argv[1:] in ([], ["--help"]) else app)()
     except SystemExit as leaving:
         if leaving.code == INTERRUPTED:
             print("\ninterrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)

@@ -203,3 +203,14 @@ def test_doctor_names_engines_and_weights(tmp_path: Path) -> None:
 
 def test_version(tmp_path: Path) -> None:
     assert tal("--version", cwd=tmp_path, cache=tmp_path).stdout.startswith("tal 0.")
+
+
+def test_the_short_help_is_that_of_the_whole_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from cli.app import build
+
+    monkeypatch.setenv("TERMINAL_WIDTH", "200")
+    short, whole = (CliRunner().invoke(build(bare=bare), ["--help"]) for bare in (True, False))
+    assert short.exit_code == whole.exit_code == 0
+    assert short.stdout == whole.stdout and "import-features" in short.stdout
