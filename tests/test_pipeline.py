@@ -169,11 +169,16 @@ def test_random_weights_that_are_gone_are_told(world: World, tmp_path: Path) -> 
         tal.localize(world.data.videos / "test_0000.mp4", run, cache=Cache(tmp_path))
 
 
+_HEEDING = (  # a suite that runs in the background of a script was told to ignore Ctrl-C, and so are its children
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from cli.app import main; main()"
+)
+
+
 def _start(world: World, out: Path, *command: str) -> subprocess.Popen[str]:
     options = [part for text in SETS for part in ("--set", text)]
     environment = {**os.environ, "TAL_CACHE": str(out / "cache")}
     return subprocess.Popen(
-        [sys.executable, "-m", "cli.app", *command, *options],
+        [sys.executable, "-c", _HEEDING, *command, *options],
         cwd=out, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
     )  # fmt: skip
 
