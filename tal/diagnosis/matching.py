@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tal.annotations import VideoTruth
-from tal.evaluation.protocols import tiou_matrix
+from tal.evaluation import matching
+from tal.evaluation.overlaps import Pairs
+from tal.evaluation.protocols import PROTOCOLS, tiou_matrix
 from tal.types import Detection
 
 Floats = NDArray[np.float64]
@@ -105,9 +107,10 @@ def match(
         np.zeros(len(labels)),
         np.zeros(len(labels), dtype=bool),
     )
-    pairs = zip(_groups(where, len(videos)), _groups(instances.videos, len(videos)), strict=True)
-    for rows, columns in pairs:
-        _match_video(rows, columns, labels, bounds_s, np.array(tiou), found)
+    videos_of = zip(_groups(where, len(videos)), _groups(instances.videos, len(videos)), strict=True)
+    parts = [_compare(rows, columns, labels, bounds_s, found) for rows, columns in videos_of]
+    pairs = Pairs(*(np.concatenate(one) for one in zip(*parts, strict=True)))
+    found.taken[:] = matching.match(pairs, np.array(tiou), len(labels), len(instances.labels), PROTOCOLS[PROTOCOL])
     return found
 
 
@@ -147,34 +150,16 @@ def _groups(keys: Ints, n: int) -> list[Ints]:
     return [order[a:b] for a, b in pairwise(edges)]
 
 
-def _match_video(rows: Ints, columns: Ints, labels: Ints, bounds_s: Floats, tiou: Floats, found: Matching) -> None:
-    """Fill in one video's detections `rows` and instances `columns`."""
-    if not (len(rows) and len(columns)):
-        return
-    overlap = tiou_matrix(bounds_s[rows], found.instances.bounds_s[columns])
-    theirs, true = labels[rows], found.instances.labels[columns]
-    found.best_tiou[rows] = overlap.max(axis=1)
-    own = np.where(theirs[:, None] == true[None, :], overlap, -1.0).max(axis=1)
-    found.best_is_own[rows] = own >= found.best_tiou[rows]
-    for label in np.unique(true):
-        a, b = theirs == label, true == label
-        found.taken[:, rows[a]] = _taken(overlap[np.ix_(a, b)], tiou, columns[b])
+def _compare(rows: Ints, columns: Ints, labels: Ints, bounds_s: Floats, found: Matching) -> tuple[Ints, Ints, Floats]:
+    """Fill in what one video's detections `rows` overlap most of its instances `columns`.
 
-
-def _taken(overlap: Floats, tiou: Floats, instances: Ints) -> Ints:
-    """Return which of `instances` each detection of one class takes, -1 for none, (N, D).
-
-    Each detection, best score first, takes the still free instance that it overlaps most, if that is enough; of equal
-    overlaps the later instance.
+    Returns:
+        Detections and instances of the same class that overlap, and by how much, (P,) each.
     """
-    taken = np.full((len(tiou), len(overlap)), -1, np.int64)
-    free = np.ones((len(tiou), len(instances)), dtype=bool)
-    every, backwards = np.arange(len(tiou)), overlap[:, ::-1]  # argmax takes the first of equal values
-    for d in np.flatnonzero(overlap.max(axis=1, initial=0.0) >= tiou.min()):
-        wanted = np.where(free[:, ::-1], backwards[d], -1.0)  # (N, I)
-        best = wanted.argmax(axis=1)
-        enough = wanted[every, best] >= tiou
-        best = len(instances) - 1 - best
-        taken[enough, d] = instances[best[enough]]
-        free[every, best] &= ~enough
-    return taken
+    overlap = tiou_matrix(bounds_s[rows], found.instances.bounds_s[columns])
+    same = labels[rows][:, None] == found.instances.labels[columns][None, :]
+    if overlap.size:
+        found.best_tiou[rows] = overlap.max(axis=1)
+        found.best_is_own[rows] = np.where(same, overlap, -1.0).max(axis=1) >= found.best_tiou[rows]
+    a, b = np.nonzero(same & (overlap > 0))
+    return rows[a], columns[b], overlap[a, b]
