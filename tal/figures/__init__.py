@@ -1,0 +1,3 @@
+"""Timelines as pictures, for papers."""
+
+from __future__ import annotations
