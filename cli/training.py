@@ -15,6 +15,8 @@ from cli.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tal.advice import Advice
+    from tal.annotations import Labels
     from tal.pipeline.learning import Run
     from tal.pipeline.sweeps import SweepReport
 
@@ -42,10 +44,12 @@ def train(
     cache: o.CacheDir = None,
     force: o.Force = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Train a method on features and video-level labels.
 
-    Writes runs/NAME/model.safetensors, config.yaml, metrics.jsonl and environment.json and prints the folder. A
+    Says first what will hurt: too few videos of a class, nothing to tell it apart, no background. Writes
+    runs/NAME/model.safetensors, config.yaml, metrics.jsonl, environment.json and advice.json; prints the folder. A
     training that was interrupted goes on from its last checkpoint; one that was done before is not repeated. Of several
     runs, one that fails stops no other.
 
@@ -61,7 +65,9 @@ def train(
         tal train -m cmcs -l labels.csv --sweep train.lr=1e-3,1e-4 --sweep method.branches=2,4 --seeds 0,1
     """
     from tal import config as configuration
+    from tal.annotations import read_labels
     from tal.pipeline import sweeps
+    from tal.pipeline.advising import write_advice
 
     given = {"train.seed": seed, "runtime.device": device}
     numbers = _seeds(seeds, seed)
@@ -69,10 +75,23 @@ def train(
     variants = sweeps.plan(
         lambda more: configuration.load(method, config, [*sets, *more], given, dataset=dataset), name, axes, numbers
     )
-    after = _board(tensorboard)
-    with o.environment(cache, force, quiet) as env:
-        report = sweeps.train_all(variants, features, labels, runs=runs, subset=subset, after=after, **env)
+    after, known = _board(tensorboard), read_labels(labels, subset)
+    advice = _advise(known, features)
+    with o.environment(cache, force, quiet, verbose) as env:
+        report = sweeps.train_all(variants, features, known, runs=runs, after=after, **env)
+    for run in report.runs.values():
+        write_advice(run.path, advice)
     _show(report)
+
+
+def _advise(labels: Labels, features: Path) -> tuple[Advice, ...]:
+    """Say what will hurt the training, before it."""
+    from tal.pipeline.advising import advise_training
+
+    found = advise_training(labels, features)
+    for one in found:
+        print(printable(f"note: {one}"), file=sys.stderr)
+    return found
 
 
 def _seeds(text: str | None, seed: int | None) -> Sequence[int]:

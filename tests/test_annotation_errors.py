@@ -17,11 +17,11 @@ QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCh
 
 CSV_PROBLEMS = {
     "video,lable\nv,x\n": ", line 1: no column 'label' (found: video, lable); rename 'lable' to 'label'",
-    "video;label\nv;x\n": ", line 1: no column 'video' (found: video;label); separate the columns with commas",
+    "film:what\nv:x\n": ", line 1: no column 'video' (found: film:what); the header must name video, label",
     "video,label,label\nv,x,y\n": ", line 1: two columns 'label'; keep one of them",
     "": ": no column 'video' (found: nothing); the header must name video, label",
     "video,label\n": ": no videos; annotate at least one",
-    "video,label\nv,x\nv,\n": ", line 3: empty 'label'; write the label or remove the row",
+    "video,label\nv,\nw\n": ": no labels; add one per video",
     "video,label\n,x\n": ", line 2: empty 'video'; write the video or remove the row",
     "video,label\nv,x,y\n": (
         ", line 2: 3 cells under 2 columns; write one cell per column; quote cells that contain commas"

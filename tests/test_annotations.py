@@ -32,6 +32,36 @@ def test_csv_header_may_have_capitals_blanks_other_columns_and_a_byte_order_mark
     assert read_labels(path).by_video == {"v": ("throw, then run",)}
 
 
+SPREADSHEETS = {
+    "semicolons": b"video;label\r\nv;throw, then run\r\nw;\r\n",
+    "a byte order mark": b"\xef\xbb\xbfvideo;label\r\nv;throw, then run\r\n",
+    "tabs": b"video\tlabel\nv\tthrow, then run\n",
+    "empty columns at the end": b"video;label;;\nv;throw, then run;;\nw\nx;;;;;;\n;;;\n",
+    "a declared separator": b"sep=;\r\nvideo;label\r\nv;throw, then run\r\n",
+    "quotes": b'"video";"label"\n"v";"throw, then run"\n',
+}
+
+
+@pytest.mark.parametrize("content", SPREADSHEETS.values(), ids=SPREADSHEETS)
+def test_csv_of_spreadsheets_is_read(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "l.csv"
+    path.write_bytes(content)
+    assert read_labels(path).by_video == {"v": ("throw, then run",)}
+
+
+def test_a_declared_separator_keeps_line_numbers(tmp_path: Path) -> None:
+    path = write(tmp_path / "l.csv", "sep=^\nvideo^label\nv^x^y\n")
+    with pytest.raises(AnnotationError, match=r"line 3: 3 cells under 2 columns; .* quote cells that contain '\^'"):
+        read_labels(path)
+
+
+def test_a_row_without_a_label_is_left_out_but_ground_truth_needs_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "l.csv", "video,label,start,end\nv,run,0,1\nw,,0,1\n")
+    assert read_labels(path).by_video == {"v": ("run",)}
+    with pytest.raises(AnnotationError, match="line 3: empty 'label'; write the label or remove the row"):
+        read_truth(path)
+
+
 @pytest.mark.parametrize(
     ("written", "name"),
     [("v.mp4", "v"), ("v.MKV", "v"), ("v.1", "v.1"), ("take.2.webm", "take.2"), (".mp4", ".mp4"), ("v", "v")],

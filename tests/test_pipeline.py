@@ -48,6 +48,7 @@ def test_a_run_leaves_shards_model_detections_and_evaluation(world: World) -> No
         "config.yaml",
         "metrics.jsonl",
         "environment.json",
+        "advice.json",
         "detections.json",
         "evaluation.json",
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from tal.annotations.tables import Table, misfit, read_table
 from tal.parsing import (
     Place,
     as_list,
@@ -27,7 +27,6 @@ from tal.parsing import (
 )
 from tal.types import Segment
 
-_ALIASES = {"type": "label"}
 _THUMOS14_FILE = re.compile(r"(?P<label>.+)_(?P<subset>val|test)\.txt")
 
 
@@ -150,31 +149,25 @@ def _lines(file: Path) -> Iterator[tuple[Place, list[str]]]:
 
 
 def _read_csv(path: Path, timed: bool) -> Drafts:
-    rows = _rows(read_text(path), path)
-    place, cells = next(rows, (Place(path), []))
-    header = [_ALIASES.get(cell.strip().lower(), cell.strip().lower()) for cell in cells]
-    _check_header(header, ("video", "label", "start", "end") if timed else ("video", "label"), place)
+    table = read_table(read_text(path), path)
+    check_header(table, ("video", "label", "start", "end") if timed else ("video", "label"))
     drafts: Drafts = {}
-    for place, cells in rows:
-        if len(cells) != len(header):
-            problem = f"{len(cells)} cells under {len(header)} columns"
-            raise place.error(problem, "write one cell per column; quote cells that contain commas")
-        row = dict(zip(header, map(str.strip, cells), strict=True))
+    for one in table.rows:
+        place = table.place_of(one)
+        if wrong := misfit(one, table):
+            raise place.error(*wrong)
+        row = dict(zip(table.header, one.cells, strict=True))
         _add(drafts, video_name(_cell(row, "video", place)), _csv_draft(row, timed, place), place)
     return drafts
 
 
-def _rows(text: str, path: Path) -> Iterator[tuple[Place, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield Place(path, f"line {reader.line_num}"), cells
-    except csv.Error as error:
-        raise Place(path, f"line {reader.line_num}").error(f"not CSV ({error})", "check its quotes") from error
+def check_header(table: Table, names: Sequence[str]) -> None:
+    """Refuse a table in which a column of these names is missing or comes twice.
 
-
-def _check_header(header: Sequence[str], names: Sequence[str], place: Place) -> None:
+    Raises:
+        AnnotationError: Names the column, and what to do.
+    """
+    header, place = table.header, table.place
     for name in names:
         if header.count(name) > 1:
             raise place.error(f"two columns '{name}'", "keep one of them")
@@ -184,17 +177,16 @@ def _check_header(header: Sequence[str], names: Sequence[str], place: Place) -> 
 
 
 def _header_remedy(header: Sequence[str], name: str, names: Sequence[str]) -> str:
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
-        return "separate the columns with commas"
     near = get_close_matches(name, [column for column in header if column not in names], n=1)
     return f"rename '{near[0]}' to '{name}'" if near else f"the header must name {', '.join(names)}"
 
 
 def _csv_draft(row: Mapping[str, str], timed: bool, place: Place) -> Draft:
-    label = _cell(row, "label", place)
+    """Return what a row says; without a label it says nothing yet, which only ground truth minds."""
     duration_s = _duration(row.get("duration", ""), _column(place, "duration"))
     segment = interval(_csv_number(row, "start", place), _csv_number(row, "end", place), place) if timed else None
-    return Draft(row.get("subset", ""), duration_s, [(label, segment)])
+    labelled = timed or row["label"]
+    return Draft(row.get("subset", ""), duration_s, [(_cell(row, "label", place), segment)] if labelled else [])
 
 
 def _column(place: Place, name: str) -> Place:

@@ -12,6 +12,7 @@ from tal.cache import Cache, Stage
 from tal.errors import ConfigError
 from tal.evaluation import Evaluation
 from tal.files import digest_of, place
+from tal.pipeline.advising import advise_training, write_advice
 from tal.pipeline.context import Context, context
 from tal.pipeline.evaluating import evaluate
 from tal.pipeline.extraction import ExtractReport, Paths, extract
@@ -73,7 +74,11 @@ def run(
     features, runs, (s, c, p) = Path(out) / "features", Path(out) / "runs", (ctx.settings, ctx.cache, ctx.progress)
     extracted = extract(videos, features, s, cache=c, progress=p)
     without = extracted.failures
+    advice = [one for one in advise_training(known, features) if one.code != "unlabelled"]  # those are for testing
+    for one in advice:
+        p.say(f"note: {one}")
     trained = train(features, known, s, name=name, runs=runs, without=without, cache=c, progress=p)
+    write_advice(trained.path, advice)
     results, cached = localize_shards(extracted.shards, trained.path, ctx)
     detections = trained.path / "detections.json"
     write_detections(detections, results)

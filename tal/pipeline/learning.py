@@ -52,6 +52,14 @@ class Run:
         """The model file."""
         return self.path / MODEL
 
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows."""
+        from tal import display
+
+        state = "made before" if self.cached else "trained now"
+        row = (str(self.path), self.method, self.n_videos, len(self.classes), ", ".join(self.classes[:20]), state)
+        return display.table("trained model", ("folder", "method", "videos", "classes", "names", "state"), [row])
+
     @property
     def metrics(self) -> Path:
         """Losses over the updates, one JSON object a line: ``network``, ``step``, ``losses``, ``seconds``."""
