@@ -24,7 +24,7 @@ Tree = dict[str, Any]
 
 def load(
     method: str | None = None,
-    files: Sequence[Path] = (),
+    files: Sequence[Path | str] = (),
     sets: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     base: Mapping[str, Any] | None = None,
@@ -49,7 +49,7 @@ def load(
     given = {k: v for k, v in (options or {}).items() if v is not None}
     if method is not None:
         given["method.name"] = method
-    layers = [*_preset(preset), *((str(path), read_yaml(path)) for path in files)]
+    layers = [*_preset(preset), *((str(path), read_yaml(Path(path))) for path in files)]
     layers += [("--set", _nest(*_split(text))) for text in sets]
     layers += [("option", _nest(key, value)) for key, value in given.items()]
     if base is not None:

@@ -96,6 +96,14 @@ class Evaluation:
         split = f", subset {self.subset}" if self.subset else ""
         return f"{self.protocol} protocol{split}{f', {self.videos}' if self.videos else ''}"
 
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows, in percent."""
+        from tal import display
+        from tal.evaluation.tables import columns, rows
+
+        cells: list[list[display.Cell]] = [[name, *(100 * value for value in values)] for name, values in rows(self)]
+        return display.table(f"{self.name}: {self.n_videos} videos, in %", ("", *columns(self)), cells, decimals=1)
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values; numbers in [0, 1]."""
         per_class = {"ap": self.ap, "recall": self.recall, "video_ap": self.video_ap}

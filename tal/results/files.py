@@ -1,24 +1,13 @@
-"""Detection files: ActivityNet-style JSON written and read, THUMOS14 text read.
-
-JSON: ``{"version": "tal 1", "results": {VIDEO: [{"label", "segment": [start, end], "score"}]}, "external_data": {...},
-"provenance": {...}}``; segments in seconds, rounded to milliseconds, so that equal detections give equal files.
-
-THUMOS14 text: lines ``VIDEO START END CLASS SCORE``. CLASS is a name or an index. The official kit counts the 20
-classes in UCF101 (7 BaseballPitch to 97 VolleyballSpiking), other lists count from 1 to 20; the file as a whole tells
-which it means.
-"""
+"""Detection files: ActivityNet-style JSON written and read, THUMOS14 text read."""
 
 from __future__ import annotations
 
-import io
 import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tal.errors import suggest
 from tal.files import write_atomic
 from tal.parsing import (
     Place,
@@ -32,46 +21,11 @@ from tal.parsing import (
     required,
     video_name,
 )
+from tal.results import thumos14
+from tal.results.values import Results
 from tal.types import Detection, Segment
 
 VERSION = "tal 1"
-THUMOS14_CLASSES = {  # name: index in UCF101 (detclasslist.txt of the THUMOS14 evaluation kit)
-    "BaseballPitch": 7,
-    "BasketballDunk": 9,
-    "Billiards": 12,
-    "CleanAndJerk": 21,
-    "CliffDiving": 22,
-    "CricketBowling": 23,
-    "CricketShot": 24,
-    "Diving": 26,
-    "FrisbeeCatch": 31,
-    "GolfSwing": 33,
-    "HammerThrow": 36,
-    "HighJump": 40,
-    "JavelinThrow": 45,
-    "LongJump": 51,
-    "PoleVault": 68,
-    "Shotput": 79,
-    "SoccerPenalty": 85,
-    "TennisSwing": 92,
-    "ThrowDiscus": 93,
-    "VolleyballSpiking": 97,
-}
-_BY_UCF101 = {str(index): name for name, index in THUMOS14_CLASSES.items()}
-_BY_RANK = {str(rank): name for rank, name in enumerate(THUMOS14_CLASSES, start=1)}
-
-
-@dataclass(frozen=True)
-class Results:
-    """What was detected in a set of videos.
-
-    Attributes:
-        by_video: Video name to its detections; empty for a video in which nothing was found.
-        provenance: How the detections were made, as JSON-ready values.
-    """
-
-    by_video: Mapping[str, tuple[Detection, ...]]
-    provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
 def to_json(results: Results) -> dict[str, Any]:
@@ -133,7 +87,7 @@ def read_results(path: str | Path) -> Results:
     path = Path(path)
     text = read_text(path)
     if path.suffix.lower() != ".json" and not text.lstrip().startswith(("{", "[")):
-        return _read_thumos14(text, path)
+        return thumos14.read_text(text, path)
     tree = parse_json(text, path)
     if "database" in tree and "results" not in tree:
         raise Place(path).error("ground truth where detections were expected", "name the detections first")
@@ -161,39 +115,3 @@ def _detection(value: object, place: Place) -> Detection:
     label = as_text(required(entry, "label", place), place.key("label"))
     segment = as_segment(required(entry, "segment", place), place.key("segment"))
     return Detection(label, segment, as_number(required(entry, "score", place), place.key("score")))
-
-
-def _read_thumos14(text: str, path: Path) -> Results:
-    lines = list(_lines(text, path))
-    names = _class_names([cells[3] for _, cells in lines], path)
-    by_video: dict[str, list[Detection]] = {}
-    for place, (video, start, end, label, score) in lines:
-        if label not in names:
-            known = [*THUMOS14_CLASSES] if not label.lstrip("-").isdigit() else []
-            problem = f"unknown class '{label}'"
-            raise place.error(
-                problem, suggest(label, known)[2:] or "use the indices of the THUMOS14 kit or class names"
-            )
-        segment: Segment = as_segment([start, end], place, texts=True)
-        detection = Detection(names[label], segment, as_number(score, place, texts=True))
-        by_video.setdefault(video_name(video), []).append(detection)
-    return Results({video: tuple(found) for video, found in by_video.items()})
-
-
-def _lines(text: str, path: Path) -> Iterator[tuple[Place, list[str]]]:
-    for number, line in enumerate(io.StringIO(text), start=1):
-        place, cells = Place(path, f"line {number}"), line.split()
-        if cells and len(cells) != 5:
-            raise place.error(f"{len(cells)} fields", "write VIDEO START END CLASS SCORE")
-        if cells:
-            yield place, cells
-
-
-def _class_names(written: list[str], path: Path) -> dict[str, str]:
-    """Return what the classes of a file mean; indices that both ways of counting share do not tell which it is."""
-    indices = {text for text in written if text.isdigit()}
-    if indices and indices <= _BY_UCF101.keys() & _BY_RANK.keys():
-        listed = ", ".join(sorted(indices, key=int))
-        raise Place(path).error(f"class indices {listed} may count in UCF101 or from 1 to 20", "write class names")
-    by_index = _BY_RANK if indices <= _BY_RANK.keys() else _BY_UCF101
-    return {**by_index, **{name: name for name in THUMOS14_CLASSES}}
