@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test gpu-test check format setup clean
+.PHONY: demo test gpu-test check format docs docs-serve setup clean
 
 demo: setup  ## render videos, extract, train, localize, evaluate
 	$(BIN)/tal demo
@@ -26,6 +26,12 @@ check: setup  ## format, lint, types, import contract
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: setup  ## the documentation, in site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-serve: setup  ## the documentation in a browser, as it is being written
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 setup: $(STAMP)
 
