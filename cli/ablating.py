@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import completing
 from cli import options as o
 from cli.stages import LabelsFile, Subset
 from cli.text import printable
@@ -27,7 +28,12 @@ def ablate(
         list[str], typer.Option(metavar="NAMES", help="Only these rows or tables, with commas; may be repeated.")
     ] = [],
     seeds: Annotated[int, typer.Option(metavar="N", help="Trainings per row: mean and deviation are shown.")] = 1,
-    protocol: Annotated[str | None, typer.Option(help="activitynet or thumos14; default: the paper's.")] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="activitynet or thumos14; default: the paper's.", autocompletion=completing.words(completing.PROTOCOLS)
+        ),
+    ] = None,
     subset: Subset = None,
     runs: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the rows' models here; default: in the cache alone.")
@@ -39,6 +45,7 @@ def ablate(
     force: o.Force = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Run the ablation tables of a method's paper on given features, beside the published numbers.
 
@@ -59,7 +66,7 @@ def ablate(
     given = {"evaluate.protocol": protocol, "evaluate.subset": subset, "runtime.device": device}
     settings = configuration.load(method, config, sets, given, dataset=dataset)
     names = [name.strip() for text in rows for name in text.split(",") if name.strip()]
-    with o.environment(cache, force, quiet) as env:
+    with o.environment(cache, force, quiet, verbose) as env:
         report = pipeline.ablate(features, labels, annotations, settings, rows=names, n_seeds=seeds, runs=runs, **env)
     if as_json:
         print(json.dumps(report.to_dict(), indent=1))

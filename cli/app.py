@@ -1,14 +1,15 @@
 """The command ``tal``: registration of commands and the one error boundary.
 
 Exit status: 0 done; 1 something of the user's could not be used (a batch's other items are done); 2 a setting, option
-or name is wrong; 130 interrupted. Results go to stdout, everything else to stderr. ``TAL_DEBUG=1`` shows tracebacks.
+or name is wrong; 130 interrupted (Ctrl-C), 143 told to end (SIGTERM). Results go to stdout, everything else to stderr.
+``TAL_DEBUG=1`` shows tracebacks.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated
 
 import typer
@@ -19,48 +20,67 @@ from cli import (
     datasets,
     diagnosing,
     evaluating,
+    exporting,
     feature_files,
     importing,
+    labelling,
     localizing,
     probe,
+    reporting,
+    schemas,
+    showing,
     stages,
+    status,
     tools,
     training,
     weights,
 )
 from cli.text import printable
 
-INTERRUPTED = 130
-COMMANDS: tuple[Callable[..., None], ...] = (
-    *(stages.extract, training.train, localizing.localize, evaluating.evaluate, stages.run, ablating.ablate),
-    *(comparing.compare, diagnosing.diagnose, datasets.reproduce),
-    importing.import_model,
-    *(feature_files.import_features, feature_files.export_features),
-    *(probe.probe, tools.demo, tools.doctor, tools.bench),
-)
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "From video to answer": (stages.run, stages.extract, training.train, localizing.localize, tools.demo),
+    "Look": (status.status, showing.show, reporting.report, exporting.export, probe.probe),
+    "Evaluate": (evaluating.evaluate, diagnosing.diagnose, comparing.compare, ablating.ablate, datasets.reproduce),
+    "Data": (
+        labelling.label,
+        exporting.import_annotations,
+        importing.import_model,
+        feature_files.import_features,
+        feature_files.export_features,
+    ),
+    "Tools": (tools.doctor, tools.bench, schemas.schema),
+}
+"""Where ``tal --help`` shows which command, in this order."""
 
 
 def _version(asked: bool) -> None:
     if asked:
-        from tal import __version__
+        from cli.versions import lines
 
-        print(f"tal {__version__}")
+        print("\n".join(lines()))
         raise typer.Exit
 
 
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_version,
+            is_eager=True,
+            help="Show versions, also of what tal stands on.",
+        ),
     ] = False,
 ) -> None:
     pass
 
 
-def build(*, bare: bool = False) -> typer.Typer:
+def build(words: Collection[str] | None = None) -> typer.Typer:
     """Return the command line.
 
     Args:
-        bare: Commands without their options: enough for ``tal --help``, which need not look at hundreds of them.
+        words: Only commands among these get their options; default all. Making hundreds of options takes longer than
+            most of what is asked: ``tal --help``, a word to be completed, one command.
     """
     made = typer.Typer(
         name="tal",
@@ -71,11 +91,14 @@ def build(*, bare: bool = False) -> typer.Typer:
         add_completion=True,
     )
     made.callback()(_root)
-    for command in COMMANDS:
-        made.command()(_named(command) if bare else command)
-    made.add_typer(tools.cache_app, name="cache")
-    made.add_typer(datasets.data_app, name="data")
-    made.add_typer(weights.weights_app, name="weights")
+    for panel, commands in PANELS.items():
+        for command in commands:
+            name = command.__name__.replace("_", "-")
+            whole = words is None or name in words
+            made.command(name, rich_help_panel=panel)(command if whole else _named(command))
+    made.add_typer(datasets.data_app, name="data", rich_help_panel="Data")
+    made.add_typer(weights.weights_app, name="weights", rich_help_panel="Tools")
+    made.add_typer(tools.cache_app, name="cache", rich_help_panel="Tools")
     return made
 
 
@@ -94,19 +117,28 @@ app = build()
 
 def main() -> None:
     """Run the command line; every problem that the user can fix becomes one line."""
+    from cli.signals import heeded
+
+    with heeded():
+        _run()
+
+
+def _run() -> None:
     from tal.errors import TalError
 
     try:
-        (build(bare=True) if sys.argv[1:] in ([], ["--help"]) else app)()
-    except SystemExit as leaving:
-        if leaving.code == INTERRUPTED:
-            print("\ninterrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
-        raise
+        build(_words())(sys.argv[1:] or ["--help"], prog_name="tal")
     except TalError as error:
         if os.environ.get("TAL_DEBUG"):
             raise
         _show(error)
         sys.exit(error.exit_code)
+
+
+def _words() -> set[str]:
+    """Return the words of the command line, or of the one that a shell wants completed."""
+    typed = (os.environ.get(name, "").split() for name in ("COMP_WORDS", "_TYPER_COMPLETE_ARGS"))
+    return {*sys.argv[1:], *(word for part in typed for word in part)}
 
 
 def _show(error: Exception) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import completing
 from cli import options as o
 from cli.evaluating import ProtocolOption, TiouOption, VideosOption
 from cli.stages import Subset
@@ -22,7 +23,11 @@ def compare(
     annotations: Annotated[Path, typer.Option("--annotations", "-a", help="Ground truth.")],
     entries: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN_OR_DETECTIONS...", help="Run folders, names of seeds' runs, detections files."),
+        typer.Argument(
+            metavar="RUN_OR_DETECTIONS...",
+            help="Run folders, names of seeds' runs, detections files.",
+            autocompletion=completing.runs_and_detections,
+        ),
     ] = None,
     features: Annotated[
         Path | None, typer.Option("--features", "-f", help="Shards of the test videos, for run folders.")
@@ -32,7 +37,12 @@ def compare(
     ] = [],
     each: Annotated[bool, typer.Option("--each", help="Let runs stand alone that differ in the seed only.")] = False,
     against: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Compare all with this one; default: every two.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Compare all with this one; default: every two.",
+            autocompletion=completing.runs_and_detections,
+        ),
     ] = None,
     protocol: ProtocolOption = None,
     tiou: TiouOption = None,
@@ -48,6 +58,7 @@ def compare(
     force: o.Force = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Compare runs and detections files: mAP of each, and how sure the differences are.
 
@@ -72,7 +83,7 @@ def compare(
     options = {"runtime.device": device, **{f"evaluate.{name}": value for name, value in given.items()}}
     settings = configuration.load(files=config, sets=sets, options=options)
     groups, how = find_groups(entries or [], group, each), Resampling(resamples, seed, confidence)
-    with o.environment(cache, force, quiet) as env:
+    with o.environment(cache, force, quiet, verbose) as env:
         found = pipeline.compare(
             groups, annotations, settings, features=features, against=against, resampling=how, **env
         )

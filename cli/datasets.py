@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import completing
 from cli import options as o
 from cli.text import printable
 
@@ -55,14 +56,23 @@ def _sets(sets: Mapping[str, VideoSet], split: str) -> str:
 
 @data_app.command("check")
 def data_check(
-    name: Annotated[str, typer.Argument(help="A described data set; 'tal data ls' shows them.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A described data set; 'tal data ls' shows them.", autocompletion=completing.described),
+    ],
     root: Annotated[Path, typer.Argument(help="Folder of your copy, or an annotation file.")],
     need: Annotated[
-        str, typer.Option(metavar="PARTS", help="What must be there: videos, features, annotations, with commas.")
+        str,
+        typer.Option(
+            metavar="PARTS",
+            help="What must be there: videos, features, annotations, with commas.",
+            autocompletion=completing.words(completing.PARTS),
+        ),
     ] = "",
     values: Annotated[bool, typer.Option("--values/--no-values", help="Read all values of features.")] = True,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Check a copy of a data set: what is there, what is missing, what does not fit and what to do about it.
 
@@ -81,7 +91,7 @@ def data_check(
     from tal import pipeline
 
     wanted = [part.strip() for part in need.split(",") if part.strip()]
-    with display(quiet) as progress:
+    with display(quiet, verbose) as progress:
         report = pipeline.check_data(name, root, need=wanted, values=values, progress=progress)
     if as_json:
         print(json.dumps(report.to_dict(), indent=1))
@@ -100,7 +110,9 @@ def _show(report: DataReport) -> None:
 
 
 def reproduce(
-    dataset: Annotated[str, typer.Argument(help="A described data set, such as thumos14.")],
+    dataset: Annotated[
+        str, typer.Argument(help="A described data set, such as thumos14.", autocompletion=completing.described)
+    ],
     features: Annotated[Path, typer.Option("--features", "-f", help="Folder that holds shards of both splits.")],
     method: o.MethodName = None,
     annotations: Annotated[
@@ -108,7 +120,12 @@ def reproduce(
     ] = None,
     seeds: Annotated[int, typer.Option(metavar="N", help="Trainings: mean and deviation are shown.")] = 3,
     dataset_settings: Annotated[
-        str | None, typer.Option(metavar="NAME", help="shipped, or a data set's published ones; default: DATASET's.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="shipped, or a data set's published ones; default: DATASET's.",
+            autocompletion=completing.datasets,
+        ),
     ] = None,
     runs: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the models here; default: in the cache alone.")
@@ -120,6 +137,7 @@ def reproduce(
     force: o.Force = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Train a method with its published settings and set it beside the published numbers.
 
@@ -139,7 +157,7 @@ def reproduce(
 
     overlay = None if dataset_settings == SHIPPED else dataset_settings or dataset
     settings = configuration.load(method, config, sets, {"runtime.device": device}, dataset=overlay)
-    with o.environment(cache, force, quiet) as env:
+    with o.environment(cache, force, quiet, verbose) as env:
         found = pipeline.reproduce(
             dataset, features, settings, annotations=annotations, n_seeds=seeds, runs=runs, **env
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import completing
 from cli import options as o
 from cli.evaluating import VideosOption
 from cli.stages import Subset
@@ -26,7 +27,11 @@ def diagnose(
     subset: Subset = None,
     videos: VideosOption = None,
     buckets: Annotated[
-        str | None, typer.Option(help="Bounds of the buckets: activitynet (default), thumos14 or quantiles.")
+        str | None,
+        typer.Option(
+            help="Bounds of the buckets: activitynet (default), thumos14 or quantiles.",
+            autocompletion=completing.words(completing.BUCKETS),
+        ),
     ] = None,
     plots: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw four pictures into this folder, as PNG and SVG.")
@@ -34,6 +39,8 @@ def diagnose(
     config: o.Config = [],
     sets: o.Sets = [],
     as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Say why detections fail, in the manner of DETAD (ECCV 2018).
 
@@ -47,6 +54,7 @@ def diagnose(
 
         tal diagnose detections.json annotations.json --tiou 0.5:0.95:0.05 --json
     """
+    from cli.progress import display
     from tal import config as configuration
     from tal import pipeline
     from tal.diagnosis import DiagnoseSettings
@@ -56,7 +64,8 @@ def diagnose(
     settings = configuration.load(files=config, sets=sets, options=given)
     chosen = {} if buckets is None else {"buckets": buckets}
     how = configuration.check(DiagnoseSettings, chosen, "option")
-    found = pipeline.diagnose(detections, truth, settings, how, plots=plots)
+    with display(quiet, verbose) as progress:
+        found = pipeline.diagnose(detections, truth, settings, how, plots=plots, progress=progress)
     if as_json:
         print(json.dumps(found.to_dict(), indent=1))
     else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import completing
 from cli import options as o
 from cli.stages import Subset
 from cli.text import printable
@@ -17,13 +18,25 @@ if TYPE_CHECKING:
     from tal.evaluation import Evaluation
 
 ProtocolOption = Annotated[
-    str | None, typer.Option("--protocol", "-p", help="activitynet (default), thumos14, wtalc or snippet.")
+    str | None,
+    typer.Option(
+        "--protocol",
+        "-p",
+        help="activitynet (default), thumos14, wtalc or snippet.",
+        autocompletion=completing.words(completing.PROTOCOLS),
+    ),
 ]
 TiouOption = Annotated[
     str | None, typer.Option(help="FIRST:LAST:STEP, one threshold, or all published ones (all); default 0.1:0.7:0.1.")
 ]
 VideosOption = Annotated[
-    str | None, typer.Option("--videos", metavar="SET", help="Named set of videos: thumos14-212 or thumos14-210.")
+    str | None,
+    typer.Option(
+        "--videos",
+        metavar="SET",
+        help="Named set of videos: thumos14-212 or thumos14-210.",
+        autocompletion=completing.video_sets,
+    ),
 ]
 
 
@@ -39,6 +52,8 @@ def evaluate(
     as_json: o.Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one number per line.")] = False,
     as_latex: Annotated[bool, typer.Option("--latex", help="Print a LaTeX tabular.")] = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Compare detections with ground truth: mAP and recall over tIoU thresholds, AP per class.
 
@@ -52,6 +67,7 @@ def evaluate(
 
         tal evaluate detections.json annotations.json --videos thumos14-210 --tiou all --latex
     """
+    from cli.progress import display
     from tal import config as configuration
     from tal import pipeline
     from tal.errors import ConfigError
@@ -61,7 +77,8 @@ def evaluate(
     given = {"protocol": protocol, "tiou": tiou, "subset": subset, "videos": videos}
     options = {f"evaluate.{name}": value for name, value in given.items()}
     settings = configuration.load(files=config, sets=sets, options=options)
-    found = pipeline.evaluate(detections, truth, settings)
+    with display(quiet, verbose) as progress:
+        found = pipeline.evaluate(detections, truth, settings, progress=progress)
     _show(found, (str(detections), str(truth)), "json" if as_json else "csv" if as_csv else "latex" if as_latex else "")
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from cli import completing
 from cli import options as o
 from cli.text import printable
 
@@ -26,12 +27,21 @@ def _list(asked: bool) -> None:
             rate = f"{float(layout.fps):g}" if layout.rate == "fixed" else layout.rate
             stride = layout.stride if layout.rate in ("fixed", "native") else ""
             rows.append((name, "yes" if name in written else "", rate, stride, layout.about))
-        render.table("", ("format", "export", "fps", "stride", "what lies where"), rows, texts=(0, 1, 2, 4))
+        names = ("format", "export", "fps", "stride", "what lies where")
+        if "--json" in sys.argv:  # --list ends the parsing before other options are looked at
+            render.records(names, rows)
+        else:
+            render.table("", names, rows, texts=(0, 1, 2, 4))
         raise typer.Exit
 
 
 def import_features(
-    format_name: Annotated[str, typer.Argument(metavar="FORMAT", help="wtalc, basnet, cmcs ...; --list tells all.")],
+    format_name: Annotated[
+        str,
+        typer.Argument(
+            metavar="FORMAT", help="wtalc, basnet, cmcs ...; --list tells all.", autocompletion=completing.layouts
+        ),
+    ],
     source: Annotated[Path, typer.Argument(metavar="SRC", help="The file or folder of features.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of feature shards.")],
     durations: Annotated[
@@ -41,10 +51,18 @@ def import_features(
     stride: Annotated[int | None, typer.Option(min=1, help="Frames between two rows, if not as published.")] = None,
     length: Annotated[int | None, typer.Option(min=1, help="Frames that one row sees, if not as published.")] = None,
     time: Annotated[
-        str | None, typer.Option(help="start or centre: what a row's time is, where length and stride differ.")
+        str | None,
+        typer.Option(
+            help="start or centre: what a row's time is, where length and stride differ.",
+            autocompletion=completing.words(completing.CONVENTIONS),
+        ),
     ] = None,
     streams: Annotated[
-        str | None, typer.Option(help="rgb,flow, flow,rgb, rgb or flow: what the columns are, if not as published.")
+        str | None,
+        typer.Option(
+            help="rgb,flow, flow,rgb, rgb or flow: what the columns are, if not as published.",
+            autocompletion=completing.words(completing.STREAMS),
+        ),
     ] = None,
     crop: Annotated[str, typer.Option(metavar="mean|N", help="Mean over the crops, or crop N from 0.")] = "mean",
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="The videos' names, one per line (stpn).")] = None,
@@ -65,6 +83,7 @@ def import_features(
     force: o.Force = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Turn a public feature set into one shard per video, each snippet at its right time.
 
@@ -97,7 +116,7 @@ def import_features(
         strip=strip,
         keep_misfits=keep_misfits,
     )
-    with o.environment(cache, force, quiet) as env:
+    with o.environment(cache, force, quiet, verbose) as env:
         report = pipeline.import_features(format_name, source, out, options, labels=labels, **env)
     for note, n in report.notes.items():
         print(printable(f"{n} video{'s' * (n > 1)}: {note}"), file=sys.stderr)
@@ -142,10 +161,18 @@ def _crop(text: str) -> int | None:
 def export_features(
     features: Annotated[Path, typer.Argument(metavar="FEATURES", help="Folder of feature shards.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
-    to: Annotated[str, typer.Option(metavar="FORMAT", help="npy, npz, actionformer, basnet or wtalc.")] = "npy",
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="FORMAT",
+            help="npy, npz, actionformer, basnet or wtalc.",
+            autocompletion=completing.written_layouts,
+        ),
+    ] = "npy",
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Write shards as the files that other people's code reads; grids.json beside them keeps the videos' times.
 
@@ -161,7 +188,7 @@ def export_features(
     from tal import pipeline
     from tal.errors import BatchError
 
-    with display(quiet) as progress:
+    with display(quiet, verbose) as progress:
         report = pipeline.export_features(features, out, to, force=force, progress=progress)
     if as_json:
         print(json.dumps(report.to_dict(), indent=1))

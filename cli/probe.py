@@ -32,6 +32,7 @@ def probe(
     ] = 2.0,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Show what the reader sees in videos: format, size, rate, frames, time and damage.
 
@@ -46,7 +47,7 @@ def probe(
     from cli.progress import display
     from tal import pipeline
 
-    with display(quiet) as progress:
+    with display(quiet, verbose) as progress:
         found = pipeline.probe(videos, full=full, decoder=decoder or "auto", max_gap_s=max_gap, progress=progress)
     if as_json:
         print(json.dumps([one.to_dict() for one in found], indent=1))

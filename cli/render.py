@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], tex
         drawn.add_row(*(str(cell) for cell in row))
     width = None if sys.stdout.isatty() else 160
     Console(width=width, markup=False, highlight=False, emoji=False).print(drawn)
+
+
+def records(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows as a JSON list of objects."""
+    print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1))
 
 
 def extraction(report: ExtractReport, out: Path) -> None:
@@ -95,6 +101,19 @@ def evaluation(found: Evaluation) -> None:
         print(f"{len(cells) - MAX_CLASSES - 2} more classes: --json and --csv show all", file=sys.stderr)
     frames = "" if found.frame_accuracy is None else f", frame accuracy {100 * found.frame_accuracy:.2f} %"
     print(f"{found.name}: video mAP {100 * found.video_map:.2f} %{frames}")
+
+
+def chain_json(report: RunReport, paths: Mapping[str, str] | None = None) -> None:
+    """Print what a chain of stages made as JSON."""
+    evaluation = report.evaluation
+    made = {
+        "model": str(report.run.model),
+        "detections": str(report.detections),
+        "kept": dict(report.kept),
+        "failures": dict(report.extraction.failures),
+        "evaluation": None if evaluation is None else evaluation.to_dict(),
+    }
+    print(json.dumps({**made, "paths": dict(paths or {})}, indent=1))
 
 
 def chain(report: RunReport) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cli import completing
 from cli import options as o
 
 cache_app = typer.Typer(help="Show, explain and clear the stage cache.", no_args_is_help=True)
@@ -19,7 +20,9 @@ def demo(
     config: o.Config = [],
     sets: o.Sets = [],
     cache: o.CacheDir = None,
+    as_json: o.Json = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Render videos with known actions, then extract, train, localize and evaluate on them.
 
@@ -33,8 +36,11 @@ def demo(
     from cli import render
     from tal.demo.run import run_demo
 
-    with o.environment(cache, quiet=quiet) as env:
+    with o.environment(cache, quiet=quiet, verbose=verbose) as env:
         shown = run_demo(out, config, sets, **env)
+    if as_json:
+        render.chain_json(shown.report, {what: str(path) for what, path in shown.paths.items()})
+        return
     render.chain(shown.report)
     for what, path in shown.paths.items():
         print(f"{what:12} {path}")
@@ -51,7 +57,8 @@ def doctor(as_json: o.Json = False, cache: o.CacheDir = None) -> None:
     from cli import render
     from tal.doctor import examine
 
-    checks = examine(cache)
+    with o.busy("examine"):
+        checks = examine(cache)
     if as_json:
         print(json.dumps([vars(check) for check in checks], indent=1))
     else:
@@ -61,10 +68,13 @@ def doctor(as_json: o.Json = False, cache: o.CacheDir = None) -> None:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="Benchmark; 'tal bench list' shows them.")],
+    name: Annotated[
+        str, typer.Argument(help="Benchmark; 'tal bench list' shows them.", autocompletion=completing.benchmarks)
+    ],
     as_json: o.Json = False,
     quick: Annotated[bool, typer.Option("--quick", help="A smaller version that ends within a minute.")] = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Measure something, ours and its peer in the same run.
 
@@ -78,10 +88,13 @@ def bench(
     from tal import bench as benches
 
     if name == "list":
-        for known, about in benches.available().items():
-            print(f"{known:14} {about}")
+        known = benches.available()
+        if as_json:
+            print(json.dumps(known, indent=1))
+        else:
+            print("\n".join(f"{one:14} {about}" for one, about in known.items()))
         return
-    with display(quiet) as progress:
+    with display(quiet, verbose) as progress:
         result = benches.run(name, quick, progress)
     if as_json:
         print(json.dumps(result.to_dict(), indent=1))
@@ -90,10 +103,11 @@ def bench(
         render.table(f"{name} on {result.machine}", columns, result.cells())
 
 
+Stage = Annotated[str | None, typer.Option(help="Only this stage.", autocompletion=completing.stages)]
+
+
 @cache_app.command("ls")
-def cache_ls(
-    stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None, cache: o.CacheDir = None
-) -> None:
+def cache_ls(stage: Stage = None, cache: o.CacheDir = None, as_json: o.Json = False) -> None:
     """List what is kept: stage, key, size, age.
 
     Example:
@@ -104,17 +118,36 @@ def cache_ls(
     from cli import render
     from tal.cache import Cache
 
-    rows = []
-    for entry in Cache(cache).entries(stage):
-        made = datetime.fromtimestamp(entry.path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
-        rows.append([entry.preimage["stage"], entry.key[:12], f"{entry.n_bytes / 1e6:.1f} MB", made])
+    found = [
+        (entry, datetime.fromtimestamp(entry.path.stat().st_mtime).astimezone())
+        for entry in Cache(cache).entries(stage)
+    ]
+    if as_json:
+        names = ("stage", "key", "n_bytes", "made", "path")
+        render.records(
+            names,
+            [(one.preimage["stage"], one.key, one.n_bytes, made.isoformat(), str(one.path)) for one, made in found],
+        )
+        return
+    rows = [
+        (one.preimage["stage"], one.key[:12], f"{one.n_bytes / 1e6:.1f} MB", made.strftime("%Y-%m-%d %H:%M"))
+        for one, made in found
+    ]
     render.table(str(Cache(cache).root), ["stage", "key", "size", "made"], rows)
 
 
 @cache_app.command("why")
 def cache_why(
-    key: Annotated[str, typer.Argument(help="The first characters of a key, as 'tal cache ls' shows them.")],
-    other: Annotated[str | None, typer.Argument(help="Another key; default: the nearest of the same stage.")] = None,
+    key: Annotated[
+        str,
+        typer.Argument(
+            help="The first characters of a key, as 'tal cache ls' shows them.", autocompletion=completing.keys
+        ),
+    ],
+    other: Annotated[
+        str | None,
+        typer.Argument(help="Another key; default: the nearest of the same stage.", autocompletion=completing.keys),
+    ] = None,
     cache: o.CacheDir = None,
 ) -> None:
     """Explain an entry: what its key is made of, and how it differs from another.
@@ -128,9 +161,7 @@ def cache_why(
 
 
 @cache_app.command("clear")
-def cache_clear(
-    stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None, cache: o.CacheDir = None
-) -> None:
+def cache_clear(stage: Stage = None, cache: o.CacheDir = None) -> None:
     """Remove what is kept. Shards and runs in your own folders stay.
 
     Example:

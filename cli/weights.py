@@ -62,6 +62,7 @@ def weights_fetch(
     cache: o.CacheDir = None,
     force: Annotated[bool, typer.Option("--force", help="Fetch even what is here.")] = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Fetch the published weights that are not here, and verify their digests.
 
@@ -79,7 +80,7 @@ def weights_fetch(
 
     streams = [stream for stream in STREAMS if which.value in {stream, "all"}]
     files, failures = [], {}
-    with o.environment(cache, force, quiet) as env:
+    with o.environment(cache, force, quiet, verbose) as env:
         for stream in streams:
             try:
                 files.append(i3d_weights.fetch_file(stream, **env))
@@ -98,6 +99,7 @@ def weights_verify(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Weight files of any format.")],
     as_json: o.Json = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Tell what weight files are, and compare each tensor with DeepMind's checksums.
 
@@ -110,7 +112,7 @@ def weights_verify(
     from tal.errors import BatchError, WeightsError
     from tal.pipeline import i3d_weights
 
-    with display(quiet) as progress:
+    with display(quiet, verbose) as progress:
         checked = i3d_weights.check_files(files, progress)
     if as_json:
         print(json.dumps([one.to_dict() for one in checked], indent=1))
@@ -129,6 +131,9 @@ def weights_convert(
     target: Annotated[Path, typer.Argument(metavar="DST", help="A .safetensors file, or a folder.")],
     keys: Annotated[Keys, typer.Option(help="Names of the tensors; ours are piergiaj's.")] = Keys.OURS,
     force: Annotated[bool, typer.Option("--force", help="Overwrite DST.")] = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Write weights of any format as safetensors; prints the file.
 
@@ -139,9 +144,13 @@ def weights_convert(
     """
     from tal.pipeline import i3d_weights
 
-    path, found = i3d_weights.convert(source, target, keys.value, force)
+    with o.busy("convert", quiet, verbose):
+        path, found = i3d_weights.convert(source, target, keys.value, force)
     print(_judgement(found), file=sys.stderr)
-    print(printable(path))
+    if as_json:
+        print(json.dumps({"path": str(path), "stream": found.stream, "judgement": _judgement(found)}, indent=1))
+    else:
+        print(printable(path))
 
 
 def _show_files(files: Sequence[WeightsFile], as_json: bool) -> None:

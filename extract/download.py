@@ -7,9 +7,10 @@ section 14). A server that ignores this sends everything again, and so does one 
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,10 +51,13 @@ class Download:
         part: Where to put it; what is there already is continued.
         n_bytes: Size of the file; 0 if not known.
         task: Is told of every byte.
+        began: Is told the size of the file, 0 if not known, once, before the first bytes come.
     """
 
-    def __init__(self, url: str, part: Path, n_bytes: int, task: Task) -> None:
-        self._url, self._part, self._n_bytes, self._task = url, part, n_bytes, task
+    def __init__(
+        self, url: str, part: Path, n_bytes: int, task: Task, began: Callable[[int], None] | None = None
+    ) -> None:
+        self._url, self._part, self._n_bytes, self._task, self._began = url, part, n_bytes, task, began
         self._etag, self._told = "", 0
         self.continued = self._size() > 0
         """Whether the file was put together from several connections."""
@@ -79,6 +83,13 @@ class Download:
 
     def _size(self) -> int:
         return self._part.stat().st_size if self._part.exists() else 0
+
+    def _tell(self, total: int) -> None:
+        if total and not self._n_bytes:
+            self._task.expect(total)
+        if self._began:
+            self._began(total)
+            self._began = None
 
     def _kept(self) -> str:
         return "; what came is kept, the next attempt goes on from there" if self._size() else ""
@@ -111,11 +122,12 @@ class Download:
         self._etag = etag if etag.startswith('"') else ""  # weak ones (W/"...") promise nothing about bytes
 
     def _received(self, response: HTTPResponse, start: int) -> Iterator[tuple[int, bytes]]:
-        position, total = self._extent(response, start)
-        if total and self._n_bytes and total != self._n_bytes:
-            raise Wrong(f"the server offers {total} bytes, not {self._n_bytes}{_page(response)}")
-        total, limit = total or self._n_bytes, self._n_bytes or MAX_BYTES
-        while chunk := response.read(CHUNK):
+        position, offered = self._extent(response, start)
+        if offered and self._n_bytes and offered != self._n_bytes:
+            raise Wrong(f"the server offers {offered} bytes, not {self._n_bytes}{_page(response)}")
+        total, limit = offered or self._n_bytes, self._n_bytes or MAX_BYTES
+        self._tell(total)
+        while position < (offered or math.inf) and (chunk := response.read1(CHUNK)):  # what came is kept at once
             if position == 0 and chunk.lstrip()[:1] == b"<":
                 raise Wrong(f"what came is a web page, not the file{_page(response)}")
             if position + len(chunk) > limit:

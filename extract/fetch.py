@@ -8,7 +8,9 @@ SHA-256 where one is published. Nothing here needs PyTorch.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
@@ -130,8 +132,11 @@ def fetch(known: KnownFile, folder: Path, progress: Progress, force: bool = Fals
 def _fetch(known: KnownFile, target: Path, progress: Progress) -> None:
     part = target.with_name(f".{target.name}.part")
     try:
+        began = partial(_announce, target, part, progress)
+        if known.n_bytes:  # else the server has to be asked first
+            began(known.n_bytes)
         with progress.task(f"Fetching {known.name}", known.n_bytes or None, "bytes") as task:
-            _download(known, part, task)
+            _download(known, part, task, None if known.n_bytes else began)
     except Failed as error:
         if isinstance(error, Wrong) or not (part.is_file() and part.stat().st_size):
             part.unlink(missing_ok=True)
@@ -144,10 +149,22 @@ def _fetch(known: KnownFile, target: Path, progress: Progress) -> None:
     sync(target.parent)
 
 
-def _download(known: KnownFile, part: Path, task: Task) -> None:
+def _announce(target: Path, part: Path, progress: Progress, n_bytes: int) -> None:
+    """Say what is fetched, how large it is and where it goes, before it comes."""
+    here = part.stat().st_size if part.is_file() else 0
+    size = f", {_megabytes(n_bytes)}" if n_bytes else ""
+    rest = f"; {_megabytes(here)} are here already" if here else ""
+    progress.say(f"fetching {target.name}{size}, once, to {target.parent}{rest}")
+
+
+def _megabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:.0f} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:.1f} kB"
+
+
+def _download(known: KnownFile, part: Path, task: Task, began: Callable[[int], None] | None) -> None:
     """Fetch into `part`; once more from the start if what was put together from pieces is not the file."""
     for _ in range(2):
-        download = Download(known.url, part, known.n_bytes, task)
+        download = Download(known.url, part, known.n_bytes, task, began)
         download.run()
         reason = known.mismatch(digests_of(part))
         if not reason:

@@ -13,6 +13,9 @@ class Task(Protocol):
     def advance(self, amount: float = 1, note: str = "") -> None:
         """Count `amount` more units as done; `note` says what is being worked on."""
 
+    def expect(self, total: float) -> None:
+        """Say how many units there are in all, where that was not known at first."""
+
 
 class Progress(Protocol):
     """Where stages report; the command line draws it, the Python API is silent by default."""
@@ -25,9 +28,15 @@ class Progress(Protocol):
     def say(self, text: str) -> None:
         """Tell the user one line."""
 
+    def detail(self, text: str) -> None:
+        """Tell one line to those who asked for more: what was found, chosen or timed."""
+
 
 class _NoTask:
     def advance(self, amount: float = 1, note: str = "") -> None:
+        """Ignore."""
+
+    def expect(self, total: float) -> None:
         """Ignore."""
 
 
@@ -40,4 +49,7 @@ class Silent:
         yield _NoTask()
 
     def say(self, text: str) -> None:
+        """Ignore."""
+
+    def detail(self, text: str) -> None:
         """Ignore."""

@@ -12,30 +12,14 @@ from pathlib import Path
 import pytest
 from small import OPTIONS, Done, World, tal
 
-COMMANDS = (
-    "extract",
-    "train",
-    "localize",
-    "evaluate",
-    "run",
-    "probe",
-    "demo",
-    "doctor",
-    "bench",
-    "ablate",
-    "compare",
-    "import-model",
-    "diagnose",
-    "import-features",
-    "export-features",
-    "reproduce",
-)
+from cli.app import PANELS
 
 
 def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
-    for command in COMMANDS:
-        done = tal(command, "--help", cwd=tmp_path, cache=tmp_path)
-        assert done.returncode == 0 and f"tal {command}" in done.stdout and "Example" in done.stdout, command
+    for panel in PANELS.values():
+        for command in (function.__name__.replace("_", "-") for function in panel):
+            done = tal(command, "--help", cwd=tmp_path, cache=tmp_path)
+            assert done.returncode == 0 and f"tal {command}" in done.stdout and "Example" in done.stdout, command
     for command in ("ls", "why", "clear"):
         assert "Example" in tal("cache", command, "--help", cwd=tmp_path, cache=tmp_path).stdout
 
@@ -203,14 +187,3 @@ def test_doctor_names_engines_and_weights(tmp_path: Path) -> None:
 
 def test_version(tmp_path: Path) -> None:
     assert tal("--version", cwd=tmp_path, cache=tmp_path).stdout.startswith("tal 0.")
-
-
-def test_the_short_help_is_that_of_the_whole_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    from typer.testing import CliRunner
-
-    from cli.app import build
-
-    monkeypatch.setenv("TERMINAL_WIDTH", "200")
-    short, whole = (CliRunner().invoke(build(bare=bare), ["--help"]) for bare in (True, False))
-    assert short.exit_code == whole.exit_code == 0
-    assert short.stdout == whole.stdout and "import-features" in short.stdout
