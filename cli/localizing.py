@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import options as o
+from cli.reporting import tell
 
 if TYPE_CHECKING:
     from tal.results import Results
@@ -35,6 +36,10 @@ def localize(
     activations: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write what the model says about each snippet.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write an HTML page to look at: timeline, curves, video.")
+    ] = None,
+    embed: Annotated[bool, typer.Option("--embed", help="Write the videos into the report, not only links.")] = False,
     weights: o.Weights = None,
     device: o.Device = None,
     workers: o.Workers = None,
@@ -43,6 +48,7 @@ def localize(
     cache: o.CacheDir = None,
     force: o.Force = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Find when actions happen in videos; writes ActivityNet-style JSON.
 
@@ -52,6 +58,8 @@ def localize(
 
     Examples:
         tal localize my_video.mp4 --table
+
+        tal localize my_video.mp4 --report my_video.html
 
         tal localize my_video.mp4 --top 3 --min-score 0.3 > detections.json
 
@@ -74,15 +82,24 @@ def localize(
         "runtime.workers": workers,
     }
     settings = pipeline.model_settings(model, config, sets, given)
-    with o.environment(cache, force, quiet) as env:
+    failed: pipeline.LocalizeBatchError | None = None
+    with o.environment(cache, force, quiet, verbose) as env:
         try:
             results = pipeline.localize(
                 videos or [], model, settings, features=features, activations=activations, **env
             )
         except pipeline.LocalizeBatchError as error:
-            _give(error.results, output, table)
-            raise
+            results, failed = error.results, error
     _give(results, output, table)
+    if report is not None:
+        options = pipeline.ReportOptions(embed=embed)
+        with o.environment(cache, quiet=quiet) as env:
+            made = pipeline.report_localized(
+                results, report, videos or [], model, settings, features=features, options=options, **env
+            )
+        tell(made)
+    if failed is not None:
+        raise failed
 
 
 def _give(results: Results, output: Path | None, table: bool) -> None:

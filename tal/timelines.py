@@ -83,3 +83,9 @@ class Timeline:
         for detection in self.detections:
             best[detection.label] = max(detection.score, best.get(detection.label, -np.inf))
         return tuple(sorted(best, key=lambda label: (-best[label], label)))
+
+    def _repr_html_(self) -> str:
+        """Return the picture that a notebook shows."""
+        from tal import display
+
+        return display.timeline(self)

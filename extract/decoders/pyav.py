@@ -169,13 +169,18 @@ def _opened(path: Path, threads: int = 1, hwaccel: Any = None) -> Iterator[tuple
     except av.error.FFmpegError as error:
         raise unreadable(path, error.strerror or "no known format") from error
     with container:
-        stream = _video_stream(path, container)
+        stream = video_stream(path, container)
         stream.codec_context.options = OPTIONS if threads == 1 and not hwaccel else {**OPTIONS, **STRICT}
         stream.thread_type, stream.codec_context.thread_count = ("FRAME", threads) if threads > 1 else ("NONE", 1)
         yield container, stream
 
 
-def _video_stream(path: Path, container: Any) -> Any:
+def video_stream(path: Path, container: Any) -> Any:
+    """Return the stream that a player would show.
+
+    Raises:
+        VideoError: If there is none.
+    """
     from av.stream import Disposition
 
     stream = container.streams.best("video")
@@ -212,7 +217,7 @@ def _info(path: Path, container: Any, stream: Any, frame: Any) -> VideoInfo:
     )
 
 
-def _zero_s(container: Any) -> Fraction:
+def container_zero_s(container: Any) -> Fraction:
     """Return the container's start on its own clock, exactly where a stream begins there (headers round to 1 us)."""
     if container.start_time is None:
         return Fraction(0)
@@ -224,7 +229,7 @@ def _zero_s(container: Any) -> Fraction:
 def _start_s(container: Any, stream: Any) -> Fraction:
     if stream.start_time is None:
         return Fraction(0)
-    return Fraction(stream.start_time * stream.time_base) - _zero_s(container)
+    return Fraction(stream.start_time * stream.time_base) - container_zero_s(container)
 
 
 def _end_s(container: Any, stream: Any) -> Fraction | None:
@@ -233,10 +238,10 @@ def _end_s(container: Any, stream: Any) -> Fraction | None:
     if not container.duration:
         return None
     from_zero = container.format.name in {"matroska,webm", "flv"}  # others count from their first timestamp
-    return Fraction(container.duration * MICROSECOND) - (_zero_s(container) if from_zero else 0)
+    return Fraction(container.duration * MICROSECOND) - (container_zero_s(container) if from_zero else 0)
 
 
 def _clock(container: Any, stream: Any) -> Clock:
     rate = stream.guessed_rate or stream.average_rate or 25
     rejoins = container.format.name in {"mpegts", "mpeg"}
-    return Clock(1 / Fraction(rate), _end_s(container, stream), rejoins, stream.time_base, _zero_s(container))
+    return Clock(1 / Fraction(rate), _end_s(container, stream), rejoins, stream.time_base, container_zero_s(container))

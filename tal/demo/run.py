@@ -12,7 +12,8 @@ from tal.cache import Cache
 from tal.demo.scripts import DemoOptions
 from tal.demo.videos import DemoSet, render
 from tal.files import shipped
-from tal.pipeline import RunReport, run
+from tal.pipeline import ReportOptions, RunReport, run
+from tal.pipeline import report as make_report
 from tal.progress import Progress
 
 OPTIONS = DemoOptions(n_train=20, n_test=10, fps=Fraction(10))  # what two CPU cores extract in about two minutes
@@ -34,7 +35,7 @@ class DemoReport:
 def run_demo(
     out: Path, files: Sequence[Path], sets: Sequence[str], cache: Cache | None = None, progress: Progress | None = None
 ) -> DemoReport:
-    """Render the demo's videos below `out`, unless they are there, and run all stages on them.
+    """Render the demo's videos below `out`, unless they are there, run all stages on them and write a report.
 
     Args:
         out: Folder for everything.
@@ -50,7 +51,11 @@ def run_demo(
     report = run(
         data.videos, data.labels, settings, annotations=data.annotations, out=out, cache=cache, progress=progress
     )
-    return DemoReport(report, _paths(data, report))
+    page = make_report(
+        report.run.path, out / "report.html", truth=data.annotations, videos=[data.videos],
+        options=ReportOptions(title="The demo of tal"), cache=cache, progress=progress,
+    )  # fmt: skip
+    return DemoReport(report, {"report": page.path, **_paths(data, report)})
 
 
 def _paths(data: DemoSet, report: RunReport) -> dict[str, Path]:

@@ -67,11 +67,11 @@ def localize(
     folder = Path(features) if features else None
     if folder and model and not given:
         chosen: ActionModel = TrainedModel(Path(model), ctx.settings.runtime.device)
-        files, failures = _shards_in(folder)
+        files, failures = shards_in(folder)
     else:
         found = find_videos(given)
-        chosen, recipe = _open_model(model, found, ctx)
-        files, failures = _gather(found, recipe, folder, ctx)
+        chosen, recipe = open_model(model, found, ctx)
+        files, failures = gather_shards(found, recipe, folder, ctx)
     results = _localize_shards(files, chosen, ctx)[0]
     if activations:
         _write_activations(files, chosen, Path(activations), ctx.cache)
@@ -80,7 +80,8 @@ def localize(
     return results
 
 
-def _open_model(model: Path | str | None, videos: Sequence[Path], ctx: Context) -> tuple[ActionModel, Recipe]:
+def open_model(model: Path | str | None, videos: Sequence[Path], ctx: Context) -> tuple[ActionModel, Recipe]:
+    """Return a trained model, or I3D's own 400 classes, and how the features are made that it reads."""
     if model is None:
         kinetics = kinetics_model(videos, ctx)
         return kinetics, kinetics.recipe
@@ -139,7 +140,7 @@ def _localize_shards(files: Mapping[str, Path], model: ActionModel, ctx: Context
     return results, entry.hit
 
 
-def _gather(
+def gather_shards(
     videos: Sequence[Path], recipe: Recipe, folder: Path | None, ctx: Context
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Return the shard of each video, and why there is none for some."""
@@ -158,7 +159,7 @@ def _gather(
     return files, failures
 
 
-def _shards_in(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
+def shards_in(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
     """Return the shard of each video in a folder, and what is wrong with some."""
     paths = sorted(folder.glob(f"*{shards.SUFFIX}"))
     if not paths:
@@ -187,7 +188,7 @@ def _locate_all(files: Mapping[str, Path], digests: Mapping[str, str], model: Ac
     found, empty = {}, {}
     with ctx.progress.task("localize", len(files), "videos") as bar:
         for name, path in files.items():
-            activations, about = _activations(path, digests[name], model, ctx.cache), shards.header(path)
+            activations, about = activations_of(path, digests[name], model, ctx.cache), shards.header(path)
             located = model.locate(activations, about.grid, about.duration_s, settings)
             found[name] = located.detections
             if located.reason:
@@ -197,7 +198,7 @@ def _locate_all(files: Mapping[str, Path], digests: Mapping[str, str], model: Ac
     return Results(found, {"tal": tal.__version__, **model.provenance, "localize": plain, "empty": empty})
 
 
-def _activations(path: Path, digest: str, model: ActionModel, cache: Cache) -> dict[str, Activations]:
+def activations_of(path: Path, digest: str, model: ActionModel, cache: Cache) -> dict[str, Activations]:
     """Return what the model says about one video, from the cache or computed."""
     return read_activations(_activation_file(path, digest, model, cache))
 
