@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from cli import options as o
 if TYPE_CHECKING:
     from tal.pipeline import ExtractReport
     from tal.pipeline.planning import Plan
+    from tal.settings import Settings
 
 Videos = Annotated[list[Path], typer.Argument(help="Video files, or folders that are searched for them.")]
 LabelsFile = Annotated[Path, typer.Option("--labels", "-l", help="CSV (video,label), JSON or THUMOS14 folder.")]
@@ -40,6 +41,20 @@ def extract(
     part: Annotated[
         str | None, typer.Option("--shard", metavar="I/N", help="Only part I of N, from 0, for job arrays: 0/4 to 3/4.")
     ] = None,
+    only: Annotated[
+        list[str],
+        typer.Option(metavar="GLOB|@FILE", help="Only videos whose name, file or path fits; may be repeated."),
+    ] = [],
+    skip: Annotated[
+        list[str], typer.Option(metavar="GLOB|@FILE", help="Leave these videos alone; may be repeated.")
+    ] = [],
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try videos again, too, whose process died: others always are.")
+    ] = False,
+    isolate: Annotated[
+        str | None,
+        typer.Option(help="What gets a process of its own, to outlive crashes: all, suspects, none; default: all."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done to each video; write nothing.")
     ] = False,
@@ -49,11 +64,13 @@ def extract(
     force: o.Force = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Extract two-stream I3D features, one shard per video.
 
     Shards that are there and were made with the same settings are kept. Several processes may fill one folder; --shard
-    gives each its part by the videos' names, so that adding videos moves no others.
+    gives each its part by the videos' names, so that adding videos moves no others. A video that crashes its process
+    is left out and named; the others go on. 'tal status' shows how far a folder is.
 
     Examples:
         tal extract videos/
@@ -68,12 +85,14 @@ def extract(
 
         tal extract videos/ --shard $SLURM_ARRAY_TASK_ID/8
 
+        tal extract videos/ --only 'cooking_*' --skip @broken.txt --retry-failed
+
         tal extract videos/ -o features --weights random:0 --set extract.short_side=64 --set extract.crop=0
     """
     from cli import render
     from tal import config as configuration
     from tal import pipeline
-    from tal.pipeline.parts import WHOLE, Part
+    from tal.pipeline.parts import ONLY, SKIP, WHOLE, Part, read_patterns
     from tal.pipeline.planning import Plan, plan_extraction
 
     given = {
@@ -86,12 +105,15 @@ def extract(
         "extract.precision": precision,
         "runtime.device": device,
         "runtime.workers": workers,
+        "runtime.isolate": isolate,
         "runtime.save_flow": save_flow,
     }
-    settings = configuration.load(files=config, sets=sets, options=given, preset=preset)
-    chosen, call = Part.parse(part) if part else WHOLE, plan_extraction if dry_run else pipeline.extract
-    with o.environment(cache, force, quiet) as env:
-        found = call(videos, out, settings, part=chosen, **env)
+    settings = _isolated(configuration.load(files=config, sets=sets, options=given, preset=preset))
+    call = plan_extraction if dry_run else pipeline.extract
+    chosen: dict[str, Any] = {"only": read_patterns(ONLY, only), "skip": read_patterns(SKIP, skip)}
+    chosen |= {"part": Part.parse(part) if part else WHOLE, "retry_failed": retry_failed}
+    with o.environment(cache, force, quiet, verbose) as env:
+        found = call(videos, out, settings, **chosen, **env)
     if as_json:
         print(json.dumps(found.to_dict(), indent=1))
     if isinstance(found, Plan):
@@ -99,6 +121,13 @@ def extract(
     else:
         render.extraction(found, out)
         _raise_failures(found)
+
+
+def _isolated(settings: Settings) -> Settings:
+    """Let a command extract in a process of its own, unless something else was asked for."""
+    if settings.runtime.isolate != "auto":
+        return settings
+    return settings.model_copy(update={"runtime": settings.runtime.model_copy(update={"isolate": "all"})})
 
 
 def _show_plan(found: Plan, as_json: bool) -> None:
@@ -131,7 +160,9 @@ def run(
     sets: o.Sets = [],
     cache: o.CacheDir = None,
     force: o.Force = False,
+    as_json: o.Json = False,
     quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Chain the stages: extract, train, localize and, with --annotations, evaluate.
 
@@ -155,10 +186,10 @@ def run(
         "runtime.device": device,
         "runtime.workers": workers,
     }
-    settings = configuration.load(method, config, sets, given, preset=preset)
-    with o.environment(cache, force, quiet) as env:
+    settings = _isolated(configuration.load(method, config, sets, given, preset=preset))
+    with o.environment(cache, force, quiet, verbose) as env:
         report = pipeline.run(videos, labels, settings, annotations=annotations, out=out, name=name, **env)
-    render.chain(report)
+    (render.chain_json if as_json else render.chain)(report)
     _raise_failures(report.extraction)
 
 

@@ -19,7 +19,7 @@ from extract import flow as flow_engines
 from extract.flow._base import FlowBackend
 from extract.rows import Rows
 from extract.snippets import Frames, clips, crop, network_input, views
-from extract.stopwatch import NETWORK, Stopwatch
+from extract.stopwatch import NETWORK, Stopwatch, add
 from extract.stream import Passing, Request, snippet_stream
 from tal.devices import pick_device
 from tal.errors import TalError, WeightsError
@@ -164,8 +164,11 @@ class Extractor:
         on_snippets(len(batch))
 
     def _add_vectors(self, batch: list[tuple[Passing, Frames]]) -> None:
+        before = dict(self.watch.seconds)
         rows = {stream: self._rows(stream, [frames for _, frames in batch]) for stream in self._settings.streams}
         for i, (video, frames) in enumerate(batch):
+            for stage in map(NETWORK.__getitem__, rows):
+                add(video.request.seconds, stage, (self.watch.seconds[stage] - before[stage]) / len(batch))
             video.motion.append(float(frames.motion.mean()))
             for stream, vectors in rows.items():
                 video.vectors.setdefault(stream, Rows()).append(vectors[i])

@@ -9,6 +9,8 @@ from threading import Lock
 from typing import TypeVar
 
 T = TypeVar("T")
+Seconds = dict[str, float]
+"""Stage to seconds."""
 DECODE, FLOW, WRITE = "decode", "flow", "write"
 NETWORK = {"rgb": "rgb network", "flow": "flow network"}
 STAGES = (DECODE, FLOW, *NETWORK.values(), WRITE)
@@ -30,18 +32,21 @@ class Stopwatch:
         self._turn: AbstractContextManager[object] = Lock() if take_turns else nullcontext()
 
     @contextmanager
-    def on(self, stage: str) -> Iterator[None]:
-        """Count what happens inside; a stage runs on one thread at a time."""
+    def on(self, stage: str, also: Seconds | None = None) -> Iterator[None]:
+        """Count what happens inside, in `also` as well; a stage runs on one thread at a time."""
         start_s = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[stage] += time.perf_counter() - start_s
+            spent_s = time.perf_counter() - start_s
+            self.seconds[stage] += spent_s
+            if also is not None:
+                add(also, stage, spent_s)
 
     @contextmanager
-    def in_turn(self, stage: str) -> Iterator[None]:
-        """Count what happens inside, once it is this stage's turn."""
-        with self._turn, self.on(stage):
+    def in_turn(self, stage: str, also: Seconds | None = None) -> Iterator[None]:
+        """Count what happens inside, once it is this stage's turn, in `also` as well."""
+        with self._turn, self.on(stage, also):
             yield
 
     def timed(self, items: Iterable[T], stage: str) -> Iterator[T]:
@@ -58,3 +63,17 @@ class Stopwatch:
         finally:
             if close := getattr(iterator, "close", None):
                 close()
+
+
+def counted(items: Iterable[T], stage: str, seconds: Seconds) -> Iterator[T]:
+    """Pass items on, counting into `seconds` how long making them takes."""
+    start_s = time.perf_counter()
+    for item in items:
+        add(seconds, stage, time.perf_counter() - start_s)
+        yield item
+        start_s = time.perf_counter()
+
+
+def add(seconds: Seconds, stage: str, spent_s: float) -> None:
+    """Add to what a stage has worked."""
+    seconds[stage] = seconds.get(stage, 0.0) + spent_s

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -22,7 +23,7 @@ from extract.flow_images import Computed, PairSource, Stored, of_video
 from extract.prefetch import prefetch
 from extract.rows import Rows
 from extract.snippets import Frames, block_of, prepared, windows
-from extract.stopwatch import DECODE, FLOW, Stopwatch
+from extract.stopwatch import DECODE, FLOW, Stopwatch, counted
 from extract.video import ResampledVideo, open_video
 from tal.errors import StorageError, TalError
 from tal.settings import ExtractSettings
@@ -37,11 +38,13 @@ class Request:
         path: The video.
         about: What its provenance says beside how it was decoded, such as its digest.
         save_flow: Folder into which its flow is written as images while it is computed; gone if the video breaks off.
+        seconds: Stage to how long it has worked on this video so far; filled while the video passes.
     """
 
     path: Path
     about: Mapping[str, Any] = field(default_factory=dict)
     save_flow: Path | None = None
+    seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(eq=False)
@@ -120,7 +123,8 @@ def _cut(
             own_frames = _until_end(item for _, item in own)
             try:
                 with _flow_of(video, settings, engine) as source:
-                    blocks = prepared(own_frames, settings, source, lambda: watch.in_turn(FLOW))
+                    turn = partial(watch.in_turn, FLOW, video.request.seconds)
+                    blocks = prepared(own_frames, settings, source, turn)
                     for snippet in windows(blocks, settings):
                         yield video, snippet
                 yield video, None
@@ -154,7 +158,7 @@ def _decoded(
     for request in requests:
         video = Passing(request)
         try:
-            for frame in video.frames(settings):
+            for frame in counted(video.frames(settings), DECODE, request.seconds):
                 yield video, frame
             yield video, None
         except StorageError:

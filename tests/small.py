@@ -28,7 +28,7 @@ SETS = [
     "train.n_snippets=16",
     "method.hidden=16",
 ]
-OPTIONS = [part for text in SETS for part in ("--set", text)]
+OPTIONS = [part for text in (*SETS, "runtime.isolate=none") for part in ("--set", text)]  # a process less to start
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from room import Room
 from cli import render
 from tal import shards
 from tal.errors import StorageError
-from tal.pipeline import ExtractReport, extract, filling
+from tal.pipeline import ExtractReport, extract, surveying
 from tal.pipeline.parts import Part
 
 
@@ -177,7 +177,7 @@ def test_a_disk_that_fills_up_stops_everything_and_keeps_what_is_finished(
 def test_a_video_that_vanishes_fails_alone(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "abc":
         room.add(name, 12)
-    pending = filling.Filling.pending
+    pending = surveying.Survey.pending
 
     def vanishing(self: Any, path: Path) -> str | None:
         key = pending(self, path)
@@ -185,7 +185,7 @@ def test_a_video_that_vanishes_fails_alone(room: Room, monkeypatch: pytest.Monke
             path.unlink()
         return key
 
-    monkeypatch.setattr(filling.Filling, "pending", vanishing)
+    monkeypatch.setattr(surveying.Survey, "pending", vanishing)
     report = room.extract()
     assert report.made == ("a", "c")
     assert report.failures == {"b": f"{room.videos / 'b.mp4'}: cannot read: No such file or directory"}

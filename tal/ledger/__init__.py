@@ -1,3 +1,28 @@
-"""What happened to every video of a batch, in one SQLite file."""
+"""What happened to every video of a batch, in one SQLite file: ``<folder of shards>/.tal/ledger.sqlite``.
+
+Those who fill the folder write it through `Ledger`; `look` reads it from outside. It is a record, never the truth.
+"""
 
 from __future__ import annotations
+
+from tal.ledger.ledger import Ledger, leave_all
+from tal.ledger.looking import AtWork, Status, look, poisoned
+from tal.ledger.records import FINISHED, STATES, SUSPECT, Record, of_shard, shards_in, stamp
+from tal.ledger.schema import ledger_path
+
+__all__ = [
+    "FINISHED",
+    "STATES",
+    "SUSPECT",
+    "AtWork",
+    "Ledger",
+    "Record",
+    "Status",
+    "leave_all",
+    "ledger_path",
+    "look",
+    "of_shard",
+    "poisoned",
+    "shards_in",
+    "stamp",
+]

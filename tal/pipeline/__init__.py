@@ -6,6 +6,7 @@ PyTorch or OpenCV unless something really has to be computed.
 
 from tal.pipeline.ablation_reports import AblationReport
 from tal.pipeline.ablations import ablate
+from tal.pipeline.annotation_importing import import_annotations, write_truth
 from tal.pipeline.chain import RunReport, run
 from tal.pipeline.comparing import Resampling, compare
 from tal.pipeline.comparison_groups import Group, find_groups
@@ -13,6 +14,7 @@ from tal.pipeline.comparison_reports import Comparison
 from tal.pipeline.data_checking import DataReport, check_data
 from tal.pipeline.diagnosing import diagnose
 from tal.pipeline.evaluating import evaluate
+from tal.pipeline.exporting import DetectionExport, export_detections
 from tal.pipeline.extraction import ExtractReport, extract
 from tal.pipeline.feature_files import ExportReport, ImportOptions, ImportReport, export_features, import_features
 from tal.pipeline.importing import Imported, import_model
@@ -21,6 +23,7 @@ from tal.pipeline.localizing import LocalizeBatchError, localize, model_settings
 from tal.pipeline.parts import Part
 from tal.pipeline.planning import Plan, plan_extraction
 from tal.pipeline.probing import Probed, probe
+from tal.pipeline.reporting import Report, ReportOptions, report, report_localized
 from tal.pipeline.reproducing import reproduce
 from tal.pipeline.reproduction_reports import Reproduction
 from tal.pipeline.sweeps import SweepReport, train_all
@@ -29,6 +32,7 @@ __all__ = [
     "AblationReport",
     "Comparison",
     "DataReport",
+    "DetectionExport",
     "ExportReport",
     "ExtractReport",
     "Group",
@@ -39,6 +43,8 @@ __all__ = [
     "Part",
     "Plan",
     "Probed",
+    "Report",
+    "ReportOptions",
     "Reproduction",
     "Resampling",
     "Run",
@@ -49,17 +55,22 @@ __all__ = [
     "compare",
     "diagnose",
     "evaluate",
+    "export_detections",
     "export_features",
     "extract",
     "find_groups",
+    "import_annotations",
     "import_features",
     "import_model",
     "localize",
     "model_settings",
     "plan_extraction",
     "probe",
+    "report",
+    "report_localized",
     "reproduce",
     "run",
     "train",
     "train_all",
+    "write_truth",
 ]

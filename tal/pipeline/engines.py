@@ -63,6 +63,7 @@ def recipe_for(ctx: Context, videos: Sequence[Path]) -> Recipe:
         WeightsError: If the weights are not there.
     """
     s = resolved(ctx.settings.extract, ctx.settings.runtime.device)
+    ctx.progress.detail(f"decoder {s.decoder}, flow {s.flow.backend}, backbone {s.backbone}, {s.precision}")
     seed = weights.parse_random(s.weights)
     files = _given(s, ctx) if seed is None else calibrated(seed, s, videos, ctx)
     return Recipe(s, files, {stream: ctx.cache.sha256(path) for stream, path in files.items()})
@@ -166,6 +167,7 @@ def lend_extractor(recipe: Recipe, ctx: Context) -> Iterator[Extractor]:
     from tal.devices import pick_device
 
     device = str(pick_device(ctx.settings.runtime.device))
+    ctx.progress.detail(f"I3D and other networks run on {device}")
     if weights.parse_random(recipe.settings.weights) is not None:
         ctx.progress.say("random weights: features carry motion and texture, not Kinetics knowledge")
     networks = {stream: _embedder(recipe, stream, device, ctx) for stream in recipe.weights}

@@ -1,16 +1,19 @@
 """A folder of shards that is being filled, possibly by several processes at once.
 
 Each video in flight is locked. A video that another process works on is left for later: processes that share a folder
-share the work. Locks are only waited for while none is held.
+share the work. Locks are only waited for while none is held. What becomes of each video is written into the folder's
+ledger, which also keeps videos apart where machines do not see each other's locks.
 """
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
 
@@ -19,15 +22,19 @@ from extract.video import video_name
 from tal import shards
 from tal.errors import InputError, StorageError, TalError
 from tal.files import storage_errors
-from tal.pipeline.context import Context
-from tal.pipeline.engines import Recipe, lend_extractor
-from tal.pipeline.flow_folders import SavedFlow
-from tal.pipeline.keys import check_unchanged, identity, shard_key, shard_path
+from tal.ledger import SUSPECT, Record, of_shard, stamp
+from tal.pipeline.engines import lend_extractor
+from tal.pipeline.keys import absolute, check_unchanged, identity, shard_path
+from tal.pipeline.surveying import Looks, Target
+from tal.pipeline.tally import Tally
 from tal.progress import Task
 from tal.types import Features
 
 if TYPE_CHECKING:
     from extract.features import Extractor, Request
+
+POLL_S = 1.0
+"""Between two looks at a video that a worker on another machine has in work."""
 
 
 @dataclass
@@ -35,45 +42,17 @@ class Filling:
     """Videos on their way to a folder of shards.
 
     Attributes:
-        saved: Where flow is written as images.
-        made: Names of the videos whose shard was made.
-        failures: Name to reason.
-        remarks: Name to what is missing in the video.
-        n_snippets: In the shards that were made.
-        duration_s: Of the videos they were made of, seconds.
-        seconds_by_stage: How long each stage worked.
+        target: The folder.
+        tally: What was done.
     """
 
-    ctx: Context
-    recipe: Recipe
-    folder: Path
-    saved: SavedFlow = field(default_factory=SavedFlow)
-    made: list[str] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-    remarks: dict[str, str] = field(default_factory=dict)
-    n_snippets: int = 0
-    duration_s: float = 0.0
-    seconds_by_stage: dict[str, float] = field(default_factory=dict)
+    target: Target
+    tally: Tally = field(default_factory=Tally)
     _keys: dict[Path, str] = field(default_factory=dict)
     _held: dict[Path, FileLock] = field(default_factory=dict)
     _later: list[Path] = field(default_factory=list)
-
-    def pending(self, path: Path) -> str | None:
-        """Return the key of the shard that must be made, or None."""
-        try:
-            self.saved.check(path)
-            key = shard_key(path, self.recipe, self.ctx.cache)
-            return None if self._is_there(path, key) else key
-        except OSError as error:
-            self.failures[video_name(path)] = f"{path}: cannot read: {error.strerror}"
-        except InputError as error:
-            self.failures[video_name(path)] = str(error)
-        return None
-
-    def _is_there(self, path: Path, key: str) -> bool:
-        target = shard_path(self.folder, path)
-        flow_is_there = self.saved.is_kept(path, key)
-        return flow_is_there and not self.ctx.cache.force and target.exists() and shards.is_current(target, key)
+    _spent: dict[Path, Mapping[str, float]] = field(default_factory=dict)
+    _halves: dict[str, list[Path]] = field(default_factory=dict)
 
     def make_all(self, waiting: Mapping[Path, str]) -> None:
         """Make the shards of the waiting videos (path to key), going on after one that fails.
@@ -81,11 +60,12 @@ class Filling:
         Raises:
             StorageError: If the folder cannot be written.
         """
-        progress, self._keys = self.ctx.progress, dict(waiting)
+        self._keys, self._halves = dict(waiting), half_written(self.target.folder)
+        ctx = self.target.ctx
         with (
-            lend_extractor(self.recipe, self.ctx) as extractor,
-            progress.task("extract", len(waiting), "videos") as bar,
-            progress.task("features", None, "snippets") as snippets,
+            lend_extractor(self.target.recipe, ctx) as extractor,
+            ctx.progress.task("extract", len(waiting), "videos") as bar,
+            ctx.progress.task("features", None, "snippets") as snippets,
         ):
             try:
                 self._pass((path for path in waiting if self._claim(path, bar)), extractor, bar, snippets)
@@ -95,38 +75,62 @@ class Filling:
             finally:
                 for path in list(self._held):
                     self._release(path)
-                self.seconds_by_stage = dict(extractor.watch.seconds)
+                self.tally.work(extractor.watch.seconds)
+
+    def poison(self, path: Path, key: str, how: str) -> None:
+        """Give up a video that took a process down although it was alone in it."""
+        reason = f"{path}: the process that decoded it died twice ({how}); --retry-failed tries it again"
+        self._fail(path, Record(video_name(path), state="poison", note=reason, crashes=SUSPECT, key=key))
 
     def _claim(self, path: Path, bar: Task, wait: bool = False) -> bool:
         """Lock a video that is to be made; one that another process works on or has made meanwhile is not."""
-        with storage_errors(self.folder):
-            lock = _lock(self.folder, path)
+        with storage_errors(self.target.folder):
+            lock = _lock(self.target.folder, path)
             try:
                 lock.acquire(blocking=wait)
             except Timeout:
                 self._later.append(path)
                 return False
             self._held[path] = lock
-            if not self._is_there(path, self._keys[path]):
-                return True
-        self._release(path)
-        bar.advance(1, video_name(path))
-        return False
+            found = self._take_charge(path, wait)
+        if found != "ours":
+            self._release(path)
+        if found == "made":
+            bar.advance(1, video_name(path))
+        return found == "ours"
+
+    def _take_charge(self, path: Path, wait: bool) -> Literal["ours", "made", "later"]:
+        """Enter a locked video into the ledger as ours, unless it is made or another machine's worker has it."""
+        name, key, ledger = video_name(path), self._keys[path], self.target.ledger
+        while not self.target.is_there(path, key):
+            if ledger.claim(name, absolute(path), key):
+                for half in self._halves.pop(name, ()):
+                    with suppress(OSError):
+                        half.unlink()
+                return "ours"
+            if not wait:
+                self._later.append(path)
+                return "later"
+            time.sleep(POLL_S)
+        ledger.mend(of_shard(shard_path(self.target.folder, path), "", absolute(path)))
+        return "made"
 
     def _release(self, path: Path) -> None:
-        self.saved.drop(path)
+        self.target.saved.drop(path)
+        self.target.ledger.release(video_name(path))
         self._held.pop(path).release()
 
     def _pass(self, paths: Iterable[Path], extractor: Extractor, bar: Task, snippets: Task) -> None:
         """Send locked videos through the engines; what is finished is written and unlocked at once."""
         with closing(extractor.run(self._requests(paths, bar), snippets.advance)) as results:
             for request, found in results:
+                self._spent[request.path] = request.seconds
                 try:
                     self._take(request.path, found, extractor)
                 except StorageError:
                     raise
                 except TalError as error:
-                    self._fail(request.path, str(error))
+                    self._fail(request.path, self._failed(request.path, str(error)))
                 self._release(request.path)
                 bar.advance(1, video_name(request.path))
 
@@ -135,34 +139,75 @@ class Filling:
 
         for path in paths:
             try:
-                about = identity(path, self.recipe.settings, self.ctx.cache)
+                about = identity(path, self.target.recipe.settings, self.target.ctx.cache)
             except (OSError, InputError) as error:
                 said = f"{path}: cannot read: {error.strerror}" if isinstance(error, OSError) else str(error)
-                self._fail(path, said)
+                self._fail(path, self._failed(path, said))
                 self._release(path)
                 bar.advance(1, video_name(path))
                 continue
-            yield Request(path, about, self.saved.aside(path))
+            yield Request(path, about, self.target.saved.aside(path))
 
     def _take(self, path: Path, found: Features | TalError, extractor: Extractor) -> None:
         """Write the shard of a video that ended well, and give its flow images their place."""
         if isinstance(found, TalError):
             raise found
-        key, name = self._keys[path], video_name(path)
-        with extractor.watch.on("write"), storage_errors(self.folder):
-            check_unchanged(path, key, self.recipe, self.ctx.cache)
-            self.saved.publish(path, key)
-            shards.write(shard_path(self.folder, path), found, key)
-        self.made.append(name)
-        self.n_snippets += found.grid.n_snippets
-        self.duration_s += found.duration_s
-        if remark := DecodeReport.from_dict(found.provenance["video"]["decode"]).remark():
-            self.remarks[name] = remark
-            self.ctx.progress.say(f"{path}: {remark}")
+        target, key, shard = self.target, self._keys[path], shard_path(self.target.folder, path)
+        with extractor.watch.on("write"), storage_errors(target.folder):
+            look = _look(target, path)
+            check_unchanged(path, key, target.recipe, target.ctx.cache)
+            target.saved.publish(path, key)
+            digest = shards.write(shard, found, key)
+        record = self._done(path, found, digest)
+        target.ledger.finish(replace(record, source=look, shard=stamp(shard)))
+        self.tally.count(record)
+        if record.note:
+            target.ctx.progress.say(f"{path}: {record.note}")
 
-    def _fail(self, path: Path, reason: str) -> None:
-        self.failures[video_name(path)] = reason
-        self.ctx.progress.say(f"failed: {reason}")
+    def _done(self, path: Path, found: Features, digest: str) -> Record:
+        remark = DecodeReport.from_dict(found.provenance["video"]["decode"]).remark()
+        return Record(
+            video_name(path),
+            absolute(path),
+            "damaged" if remark else "done",
+            remark,
+            key=self._keys[path],
+            digest=digest,
+            duration_s=found.duration_s,
+            n_snippets=found.grid.n_snippets,
+            seconds=self._spent.pop(path, {}),
+        )
+
+    def _failed(self, path: Path, reason: str) -> Record:
+        seconds = self._spent.pop(path, {})
+        return Record(video_name(path), state="failed", note=reason, key=self._keys[path], seconds=seconds)
+
+    def _fail(self, path: Path, record: Record) -> None:
+        self.tally.count(record)
+        self.target.ledger.finish(replace(record, path=absolute(path)))
+        self.target.ctx.progress.say(f"failed: {record.note}")
+
+
+def _look(target: Target, path: Path) -> str:
+    """Return what a video looks like; nothing where it is gone, which `check_unchanged` tells."""
+    try:
+        return Looks(target.recipe).of(path)
+    except OSError:
+        return ""
+
+
+def half_written(folder: Path) -> dict[str, list[Path]]:
+    """Return, by video name, what killed processes left of shards they were writing; removed under the video's lock."""
+    found: dict[str, list[Path]] = {}
+    try:
+        with os.scandir(folder) as entries:
+            halves = [entry.name for entry in entries if entry.name[0] == "." and entry.name.endswith(".part")]
+    except OSError:
+        return found
+    for half in halves:
+        name = half[1:].rsplit(f"{shards.SUFFIX}.", 1)[0]
+        found.setdefault(name, []).append(folder / half)
+    return found
 
 
 def _lock(folder: Path, video: Path) -> FileLock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,11 @@ Paths = Path | str | Sequence[Path | str]
 def as_paths(videos: Paths) -> list[Path]:
     """Return one path or several as a list of paths."""
     return [Path(videos)] if isinstance(videos, str | Path) else [Path(one) for one in videos]
+
+
+def absolute(path: Path) -> str:
+    """Return a path that means the same from any folder, for the ledger; bytes that are no UTF-8 are escaped."""
+    return os.fsencode(os.path.abspath(path)).decode("utf-8", "backslashreplace")  # noqa: PTH100 - links stay
 
 
 def shard_path(folder: Path, video: Path) -> Path:

@@ -16,13 +16,14 @@ from extract.video import find_videos, video_name
 from tal import shards
 from tal.cache import Cache, difference
 from tal.errors import InputError, ShardError
+from tal.ledger import Record, poisoned
 from tal.pipeline import speeds
 from tal.pipeline.context import Context, context
 from tal.pipeline.engines import Recipe, recipe_if_there, resolved
 from tal.pipeline.extraction import unusable
 from tal.pipeline.flow_folders import SavedFlow
 from tal.pipeline.keys import Paths, as_paths, key_of, shard_path, source
-from tal.pipeline.parts import WHOLE, Part
+from tal.pipeline.parts import WHOLE, Part, Selection
 from tal.pipeline.peeking import peeking
 from tal.progress import Progress
 from tal.settings import ExtractSettings, Settings
@@ -88,6 +89,9 @@ def plan_extraction(
     settings: Settings | None = None,
     *,
     part: Part = WHOLE,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    retry_failed: bool = False,
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> Plan:
@@ -97,21 +101,22 @@ def plan_extraction(
 
     Raises:
         InputError: If there are no videos, or two have the same name.
+        ConfigError: If `only` fits no video.
         WeightsError: If weights that were named are not there.
         BackendError: If a decoder or flow engine that was asked for is not there.
     """
     given, found = context(settings, cache, progress), find_videos(as_paths(videos))
-    reasons = unusable(found)
+    mine, reasons = Selection(part, tuple(only), tuple(skip)).of(found), unusable(found)
     usable = [path for path in found if video_name(path) not in reasons]
     with peeking(given.cache) as peek:
-        planner = _Planner(Context(given.settings, peek, given.progress), Path(out), usable)
-        with given.progress.task("look", None, "videos") as bar:
+        poison = {} if retry_failed else poisoned(Path(out))
+        planner = _Planner(Context(given.settings, peek, given.progress), Path(out), usable, poison)
+        with given.progress.task("look", len(mine), "videos") as bar:
             done = []
-            for path in found:
-                if part.holds(video_name(path)):
-                    reason = reasons.get(video_name(path), "")
-                    done.append(_unusable(path, reason) if reason else planner.plan(path))
-                    bar.advance(1, video_name(path))
+            for path in mine:
+                reason = reasons.get(video_name(path), "")
+                done.append(_unusable(path, reason) if reason else planner.plan(path))
+                bar.advance(1, video_name(path))
     notes = (NO_WEIGHTS,) if planner.lacks_weights else ()
     return Plan(tuple(done), (*notes, *planner.time(done)))
 
@@ -119,8 +124,10 @@ def plan_extraction(
 class _Planner:
     """Decides video by video; weights and decoder are looked for when a video first needs them."""
 
-    def __init__(self, ctx: Context, folder: Path, videos: Sequence[Path]) -> None:
-        self._ctx, self._folder, self._videos = ctx, folder, videos
+    def __init__(
+        self, ctx: Context, folder: Path, videos: Sequence[Path], poison: Mapping[str, Record] | None = None
+    ) -> None:
+        self._ctx, self._folder, self._videos, self._poison = ctx, folder, videos, poison or {}
         self._saved = SavedFlow.of(ctx.settings)
         self._settings = resolved(ctx.settings.extract, ctx.settings.runtime.device)
         self._recipe: list[Recipe | None] = []
@@ -138,6 +145,8 @@ class _Planner:
             reason = self._why_redo(path, target) if target.exists() else ""
             if target.exists() and not reason:
                 return _kept(path, target)
+            if self._is_poison(path):
+                return _unusable(path, self._poison[video_name(path)].note)
             duration_s, n = self._length(path)
         except OSError as error:
             return _unusable(path, f"cannot read: {error.strerror}")
@@ -175,6 +184,13 @@ class _Planner:
         if "weights" in fields and about.key == key_of(digests, fields):
             return "" if self._saved.is_kept(path, about.key) else NO_FLOW
         return _changes(about, digests, fields) or ("made by another version of tal" if "weights" in fields else "")
+
+    def _is_poison(self, path: Path) -> bool:
+        """Return whether the process died that made this very shard, as far as that can be told."""
+        one = self._poison.get(video_name(path))
+        if one is None or "weights" not in (fields := self._key_fields()):
+            return False
+        return one.key == key_of(source(path, self._settings, self._ctx.cache), fields)
 
     def _key_fields(self) -> Mapping[str, Any]:
         """Return what determines features beside the video, without the weights where they are not here."""

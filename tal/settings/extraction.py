@@ -93,6 +93,9 @@ class RuntimeSettings(Section):
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         workers: Threads for optical flow; 0 for all cores.
         batch: Snippets per pass through I3D.
+        isolate: ``all`` extracts in a process of its own that is watched and started again when a video takes it down,
+            ``suspects`` only what was in work when processes died, ``none`` nothing. ``auto``: the commands isolate
+            ``all``, the Python API ``suspects``.
         save_flow: Folder into which `tal extract` also writes flow as images; empty for nowhere.
         checkpoint_every: Updates between training checkpoints.
     """
@@ -100,5 +103,6 @@ class RuntimeSettings(Section):
     device: str = "auto"
     workers: int = Field(0, ge=0)
     batch: int = Field(4, ge=1)
+    isolate: Literal["auto", "all", "suspects", "none"] = "auto"
     save_flow: str = ""
     checkpoint_every: int = Field(200, ge=1)

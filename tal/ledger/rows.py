@@ -1,0 +1,48 @@
+"""Records and workers <-> rows of the ledger's tables."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from tal.ledger.records import Record
+from tal.ledger.workers import Worker
+
+_COLUMNS = (
+    *("name", "path", "state", "note", "attempts", "crashes", "key", "digest", "duration_s", "n_snippets", "seconds"),
+    *("source", "shard", "worker", "begun", "ended"),
+)
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM videos "  # noqa: S608 - the names above
+_KEPT = {"name", "attempts", "begun"}
+_PUT = (
+    f"INSERT INTO videos ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
+    "ON CONFLICT (name) DO UPDATE SET "
+    + ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS if column not in _KEPT)
+    + ", begun = coalesce(videos.begun, excluded.begun)"
+)
+
+
+def records(db: sqlite3.Connection, where: str = "", values: Sequence[object] = ()) -> Iterator[Record]:
+    """Yield the records of videos; `where` is the rest of the query."""
+    for row in db.execute(_SELECT + where, values):
+        told = dict(zip(_COLUMNS, row, strict=True))
+        told["seconds"] = json.loads(told["seconds"]) if told["seconds"] != "{}" else {}
+        yield Record(**told)
+
+
+def put(db: sqlite3.Connection, found: Iterable[Record], where: str = "") -> None:
+    """Write records down, over others where those are so; attempts and beginnings that are there already stay."""
+    db.executemany(f"{_PUT} {where}", (_row(one) for one in found))
+
+
+def workers(db: sqlite3.Connection, where: str = "", values: Sequence[object] = ()) -> list[Worker]:
+    """Return workers; `where` is the rest of the query."""
+    found = db.execute("SELECT id, node, boot, space, pid, started FROM workers " + where, values)  # noqa: S608
+    return [Worker(*row) for row in found]
+
+
+def _row(one: Record) -> list[Any]:
+    values = {**vars(one), "seconds": json.dumps(dict(one.seconds))}
+    return [values[column] for column in _COLUMNS]

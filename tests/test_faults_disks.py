@@ -1,0 +1,80 @@
+"""Disks that fill up or may only be read: what a batch does then, with its shards and with its ledger."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from faulty import Batch
+
+from tal import shards
+from tal.errors import StorageError
+from tal.ledger import ledger_path, look
+
+
+@pytest.fixture
+def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
+    return Batch(tmp_path, monkeypatch)
+
+
+@contextmanager
+def files_up_to(n_bytes: int) -> Iterator[None]:
+    """Let no file grow beyond a size; Python ignores the signal that comes with it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_ledger_that_finds_no_room_is_left_and_the_batch_ends(batch: Batch) -> None:
+    names = [f"v{i:02}" for i in range(40)]
+    batch.add(**dict.fromkeys(names, ""))
+    with files_up_to(100_000):
+        report = batch.extract()
+    assert report.made == tuple(names) and sorted(batch.content()) == names
+    (said,) = [one for one in batch.heard.said if "ledger" in one]
+    assert said.startswith(f"{ledger_path(batch.out)}: ") and said.endswith("the shards are what counts")
+    assert batch.extract().kept == tuple(names)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)], check=False)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_stops_the_batch_and_a_read_only_one_is_only_looked_at(batch: Batch, small_disk: Path) -> None:
+    batch.add(**{f"v{i:02}": "" for i in range(10)})
+    batch.out = small_disk / "features"
+    filler = small_disk / "filler"
+    batch.extract(only=["v0[0-4]"])
+    free = os.statvfs(small_disk).f_bavail * 4096
+    filler.write_bytes(b"x" * free)
+    with pytest.raises(StorageError, match=r"No space left on device; free some space and run it again$"):
+        batch.extract()
+    before = batch.content()
+    assert set(before) >= {"v00", "v04"} and len(before) < 10
+    assert all(shards.read(path) for path in batch.out.glob("*.safetensors"))
+    filler.unlink()
+    report = batch.extract(only=[*before, "v09"])
+    assert report.made == ("v09",)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert batch.extract(only=[*before]).kept == tuple(sorted(before))
+    assert look(batch.out).n_finished == len(before) + 1
+    with pytest.raises(StorageError, match="Read-only file system; choose another place"):
+        batch.extract()

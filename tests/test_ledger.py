@@ -1,0 +1,331 @@
+"""The ledger: what it keeps, who may take a video, what becomes of a ledger that is lost, damaged or full."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tal import shards
+from tal.ledger import Ledger, Record, leave_all, ledger_path, look, of_shard, schema, stamp
+from tal.ledger.workers import LEASE_S, Pulse, Worker
+from tal.types import Features, SnippetGrid
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+records = st.builds(
+    Record,
+    name=texts,
+    path=texts,
+    state=st.sampled_from(["done", "damaged", "failed", "poison"]),
+    note=texts,
+    attempts=st.integers(0, 9),
+    crashes=st.integers(0, 9),
+    key=texts,
+    duration_s=st.none() | st.floats(0, 1e6),
+    n_snippets=st.none() | st.integers(0, 10**9),
+    seconds=st.dictionaries(texts, st.floats(0, 1e6), max_size=3),
+    begun=st.none() | st.floats(0, 1e10),
+)
+
+
+def add_shard(folder: Path, name: str, value: float = 1.0, duration_s: float = 2.0) -> Path:
+    path = folder / f"{name}{shards.SUFFIX}"
+    vectors = np.full((2, 4), value, np.float32)
+    grid = SnippetGrid(2, Fraction(25), 16, 16, 0)
+    about = {"video": {"name": f"{name}.mp4"}}
+    shards.write(path, Features({"rgb": vectors}, grid, duration_s, None, about), f"key of {name}")
+    return path
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(records, max_size=5, unique_by=lambda one: one.name))
+def test_what_is_written_down_is_read_again(found: list[Record]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder)) as ledger:
+        ledger.put(found)
+        assert ledger.records() == {one.name: one for one in found}
+        ledger.put(found)  # the same again changes nothing
+        assert ledger.records() == {one.name: one for one in found}
+
+
+def test_a_video_goes_from_waiting_to_running_to_done(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.expect([Record("a", "/v/a.mp4", key="k")])
+        assert ledger.records()["a"] == Record("a", "/v/a.mp4", key="k")
+        assert ledger.claim("a", "/v/a.mp4", "k")
+        running = ledger.records()["a"]
+        assert (running.state, running.attempts, running.worker) == ("running", 1, ledger.worker.id)
+        ledger.finish(Record("a", "/v/a.mp4", "failed", "broken", key="k"))
+        ledger.expect([Record("a", "/v/a.mp4", key="k")])
+        assert ledger.records()["a"].state == "waiting" and ledger.claim("a", "/v/a.mp4", "k")
+        ledger.finish(Record("a", "/v/a.mp4", "damaged", "a gap", key="k", duration_s=3.0, seconds={"decode": 1.5}))
+        done = ledger.records()["a"]
+    assert (done.state, done.attempts, done.note, done.seconds) == ("damaged", 2, "a gap", {"decode": 1.5})
+    assert done.begun is not None and done.ended is not None
+
+
+def test_another_key_counts_attempts_and_crashes_anew(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.put([Record("a", state="poison", attempts=3, crashes=2, key="old")])
+        one = ledger.records()["a"]
+        assert one.crashes_with("old") == 2 and one.crashes_with("new") == 0
+        ledger.expect([Record("a", key="new", crashes=one.crashes_with("new"))])
+        assert ledger.records()["a"] == Record("a", key="new")
+
+
+def test_an_interruption_gives_a_video_back_and_a_finished_one_stays(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        for name in "ab":
+            ledger.claim(name, "", "k")
+        ledger.finish(Record("b", state="done", key="k"))
+        for name in "ab":
+            ledger.release(name)
+        found = ledger.records()
+    assert (found["a"].state, found["a"].crashes, found["b"].state) == ("waiting", 0, "done")
+
+
+def test_a_process_that_is_told_to_end_gives_all_back_at_once(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "one") as one, Ledger(tmp_path / "other") as other:
+        for ledger in (one, other):
+            ledger.claim("a", "", "k"), ledger.claim("b", "", "k")
+        one.finish(Record("b", state="done", key="k"))
+        leave_all()
+        assert {name: found.state for name, found in one.records().items()} == {"a": "waiting", "b": "done"}
+        assert {found.state for found in other.records().values()} == {"waiting"}
+
+
+def test_of_several_writers_one_gets_each_video(tmp_path: Path) -> None:
+    names, taken = [f"v{i}" for i in range(40)], []
+
+    def work(ledger: Ledger) -> None:
+        taken.extend(name for name in names if ledger.claim(name, "", "k"))
+
+    with Ledger(tmp_path) as a, Ledger(tmp_path) as b, Ledger(tmp_path) as c:
+        threads = [threading.Thread(target=work, args=[ledger]) for ledger in (a, b, c)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        assert sorted(taken) == sorted(names)
+        assert {one.attempts for one in a.records().values()} == {1}
+
+
+def test_what_a_living_process_has_in_work_is_not_taken(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as one, Ledger(tmp_path) as other:
+        assert one.claim("a", "", "k") and not other.claim("a", "", "k")
+        assert other.reap() == 0
+        one.release("a")
+        assert other.claim("a", "", "k")
+
+
+def enter(folder: Path, worker: Worker, name: str) -> None:
+    """Write down a worker with a video in work, as it would have done itself."""
+    with Ledger(folder) as ledger:
+        ledger.worker = worker
+        assert ledger.claim(name, "", "k")
+        ledger._over.set()
+        ledger._heart.join()  # type: ignore[union-attr]
+        ledger._heart = None  # it does not sign off
+
+
+def dead() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_what_a_dead_process_had_in_work_is_given_back_and_counted(tmp_path: Path) -> None:
+    enter(tmp_path, replace(Worker.here(), pid=dead()), "a")
+    with Ledger(tmp_path) as ledger:
+        assert ledger.reap() == 1 and ledger.reap() == 0
+        assert (ledger.records()["a"].state, ledger.records()["a"].crashes) == ("waiting", 1)
+        enter(tmp_path, replace(Worker.here(), pid=dead()), "a")
+        assert ledger.claim("a", "", "k")  # without reaping, as when it died a moment ago
+        assert (ledger.records()["a"].attempts, ledger.records()["a"].crashes) == (3, 2)
+
+
+def test_a_process_number_that_was_given_anew_does_not_count_as_alive(tmp_path: Path) -> None:
+    me = Worker.here()
+    assert me.is_alive(me) is True
+    if me.started:  # known on Linux alone
+        assert replace(me, started=me.started - 1).is_alive(me) is False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_a_zombie_is_dead() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    me = Worker.here()
+    state = Path(f"/proc/{process.pid}/stat")
+    deadline = time.monotonic() + 20
+    while state.read_text().rpartition(")")[2].split()[0] != "Z" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    started = int(state.read_text().rpartition(")")[2].split()[19])
+    assert replace(me, pid=process.pid, started=started).is_alive(me) is False
+    process.wait()
+
+
+def test_a_machine_that_was_started_anew_has_lost_its_processes_and_blames_no_video(tmp_path: Path) -> None:
+    enter(tmp_path, replace(Worker.here(), boot="the one before"), "a")
+    with Ledger(tmp_path) as ledger:
+        assert ledger.reap() == 1
+        assert (ledger.records()["a"].state, ledger.records()["a"].crashes) == ("waiting", 0)
+
+
+@pytest.mark.parametrize("field", ["node", "space"])
+def test_a_worker_elsewhere_keeps_its_video_while_its_heart_beats_whatever_the_clocks_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    elsewhere, now = replace(Worker.here(), **{field: "elsewhere"}), [0.0]
+    enter(tmp_path, elsewhere, "a")
+    beat = "UPDATE workers SET beats = beats + 1"
+    with Ledger(tmp_path, pulse=Pulse(lambda: now[0])) as ledger:
+        for jump_s in (0.0, -1e8, 1e8, -1e8):
+            monkeypatch.setattr(time, "time", lambda jump_s=jump_s: 1.7e9 + jump_s)
+            assert ledger.reap() == 0 and not ledger.claim("a", "", "k")
+            now[0] += LEASE_S - 1
+            assert not ledger.claim("a", "", "k")
+            with sqlite3.connect(ledger_path(tmp_path)) as db:
+                db.execute(beat)
+            db.close()
+        assert not ledger.claim("a", "", "k")
+        now[0] += LEASE_S - 0.001
+        assert not ledger.claim("a", "", "k")
+        now[0] += 0.002
+        assert ledger.claim("a", "", "k")  # its heart stood still for a lease of our own time
+        assert ledger.records()["a"].crashes == 0
+
+
+def test_a_process_that_was_seen_to_die_makes_suspects_of_what_it_had_in_work(tmp_path: Path) -> None:
+    pid = dead()
+    enter(tmp_path, replace(Worker.here(), pid=pid), "a")
+    with Ledger(tmp_path) as ledger:
+        ledger.put([Record("b", state="done"), Record("c", state="waiting")])
+        assert ledger.blame(pid) == ["a"] and ledger.blame(pid) == []
+        assert (ledger.records()["a"].state, ledger.records()["a"].crashes) == ("waiting", 2)
+        assert ledger.records()["c"].crashes == 0
+
+
+def test_a_lost_ledger_is_written_anew_from_the_shards(tmp_path: Path) -> None:
+    add_shard(tmp_path, "a"), add_shard(tmp_path, "b", duration_s=5.0)
+    (tmp_path / f"c{shards.SUFFIX}").write_bytes(b"half")
+    said: list[str] = []
+    with Ledger(tmp_path, said.append) as ledger:
+        found = ledger.records()
+    assert said == [f"{ledger_path(tmp_path)}: not there; written anew from the headers of 2 shards"]
+    assert {name: one.duration_s for name, one in found.items()} == {"a": 2.0, "b": 5.0}
+    assert found["a"].digest == shards.header(tmp_path / "a.safetensors").digest and found["a"].state == "done"
+    with Ledger(tmp_path, said.append) as ledger:
+        assert len(said) == 1
+
+
+@pytest.mark.parametrize("damage", ["text", "cut", "flipped", "other"])
+def test_a_damaged_ledger_is_set_aside_and_written_anew(tmp_path: Path, damage: str) -> None:
+    add_shard(tmp_path, "a")
+    with Ledger(tmp_path) as ledger:
+        ledger.put(Record(f"v{i}", note="x" * 200) for i in range(400))
+    path = ledger_path(tmp_path)
+    content = path.read_bytes()
+    if damage == "other":
+        path.unlink()
+        with sqlite3.connect(path) as db:
+            db.execute("CREATE TABLE other (one)")
+            db.execute("PRAGMA user_version = 1")
+        db.close()
+    else:
+        middle = b"\xff" * 4096
+        bad = {
+            "text": b"no database " * 99,
+            "cut": content[:5000],
+            "flipped": content[:8192] + middle + content[12288:],
+        }
+        path.write_bytes(bad[damage])
+    said: list[str] = []
+    with Ledger(tmp_path, said.append) as ledger:
+        assert list(ledger.records()) == ["a"]
+    assert said == [f"{path}: damaged, set aside; written anew from the headers of 1 shards"]
+    assert path.with_name("ledger.damaged.sqlite").is_file()
+
+
+def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    with Ledger(tmp_path):
+        pass
+    with sqlite3.connect(ledger_path(tmp_path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    before, said = ledger_path(tmp_path).read_bytes(), []
+    with Ledger(tmp_path, said.append) as ledger:
+        assert ledger.records() == {} and not said
+        assert ledger.claim("a", "", "k") and ledger.claim("b", "", "k")
+    word = "written by a newer version of tal (format 99, known: 1)"
+    assert said == [f"{ledger_path(tmp_path)}: {word}; going on without the ledger, the shards are what counts"]
+    assert ledger_path(tmp_path).read_bytes() == before
+
+
+def test_a_full_disk_ends_the_ledger_and_not_the_batch(tmp_path: Path) -> None:
+    said: list[str] = []
+    with Ledger(tmp_path, said.append) as ledger:
+        pages = ledger._store._db.execute("PRAGMA page_count").fetchone()[0]  # type: ignore[union-attr]
+        ledger._store._db.execute(f"PRAGMA max_page_count = {pages}")  # type: ignore[union-attr]
+        for i in range(300):
+            assert ledger.claim(f"v{i}", "x" * 100, "k")
+            ledger.finish(Record(f"v{i}", state="done", key="k"))
+        assert not ledger.is_open
+    word = "database or disk is full"
+    assert said == [f"{ledger_path(tmp_path)}: {word}; going on without the ledger, the shards are what counts"]
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_once_something_was_to_be_written(tmp_path: Path) -> None:
+    (tmp_path / ".tal").write_text("in the way")
+    said: list[str] = []
+    with Ledger(tmp_path, said.append) as ledger:
+        assert ledger.records() == {} and ledger.reap() == 0 and said == []
+        assert ledger.claim("a", "", "k") and ledger.claim("b", "", "k")
+    assert len(said) == 1 and said[0].endswith("; going on without the ledger, the shards are what counts")
+
+
+def test_the_write_ahead_log_is_used_on_local_disks_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mode(folder: Path) -> str:
+        with Ledger(folder) as ledger:
+            return str(ledger._store._db.execute("PRAGMA journal_mode").fetchone()[0])  # type: ignore[union-attr]
+
+    assert schema.is_shared(tmp_path) or mode(tmp_path / "local") == "wal"
+    monkeypatch.setattr(schema, "is_shared", lambda path: True)
+    assert mode(tmp_path / "shared") == "delete"
+
+
+def test_network_file_systems_are_known_by_the_deepest_mount(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text("/dev/sda / ext4 rw 0 0\nhost:/x /data nfs4 rw 0 0\n/dev/sdb /data/local xfs rw 0 0\n")
+    told = {at: schema.is_shared(Path(at), mounts) for at in ("/data/a", "/data/local/a", "/database", "/home")}
+    assert told == {"/data/a": True, "/data/local/a": False, "/database": False, "/home": False}
+
+
+def test_a_stamp_changes_with_the_file(tmp_path: Path) -> None:
+    path = add_shard(tmp_path, "a", 1.0)
+    first = stamp(path)
+    assert stamp(path) == first and stamp(tmp_path / "none") == ""
+    add_shard(tmp_path, "a", 2.0)  # as long as the first
+    assert stamp(path) != first
+    assert of_shard(path, "look").shard == stamp(path) and of_shard(path).shard == ""
+
+
+def test_a_look_changes_nothing(tmp_path: Path) -> None:
+    add_shard(tmp_path, "a")
+    with Ledger(tmp_path) as ledger:
+        ledger.claim("b", "", "k")
+        look(tmp_path)
+    before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*") if path.is_file())
+    assert look(tmp_path).counts["done"] == 1
+    after = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*") if path.is_file())
+    assert [one for one in after if one[0].suffix not in (".sqlite-shm", ".sqlite-wal")] == before
