@@ -166,7 +166,9 @@ class Download:
         """Return where in the file the response begins, and the file's size (0 if not said)."""
         if response.status != 206:
             return 0, response.length or 0
-        said = re.fullmatch(r"bytes ([0-9]+)-[0-9]+/([0-9]+|\*)", response.headers.get("Content-Range", ""))
+        said = re.fullmatch(
+            r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", response.headers.get("Content-Range", "")
+        )
         if said is None or int(said[1]) != start:
             raise self._begin_anew(start)
         return start, 0 if said[2] == "*" else int(said[2])

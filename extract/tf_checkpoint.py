@@ -164,7 +164,8 @@ def read_variables(checkpoint: Checkpoint, names: Mapping[str, str]) -> dict[str
 
 def _read(checkpoint: Checkpoint, name: str) -> np.ndarray[Any, Any]:
     place = checkpoint.variables[name]
-    if place.dtype != FLOAT32 or place.sliced or place.n_bytes != 4 * math.prod(place.shape):
+    size = math.prod(n for n in place.shape if n)  # an empty tensor may still have an axis that NumPy cannot count
+    if place.dtype != FLOAT32 or place.sliced or place.n_bytes != 4 * math.prod(place.shape) or size > MAX_DATA_BYTES:
         raise WeightsError(f"{checkpoint.index}: variable '{name}' is not one whole tensor of float32 numbers")
     if place.shard >= checkpoint.n_shards:
         raise WeightsError(f"{checkpoint.index}: damaged: variable '{name}' lies in a data file that does not exist")

@@ -172,7 +172,9 @@ def _named(spec: str, streams: Sequence[str]) -> dict[str, WeightsSource]:
         if stream not in files:
             raise ConfigError(f"weights '{spec}' name no file for stream '{stream}'; write rgb=FILE,flow=FILE")
         if not files[stream].is_file():
-            raise WeightsError(f"weights for stream '{stream}': no such file: {files[stream]}")
+            raise WeightsError(
+                f"weights for stream '{stream}': no such file: {files[stream]}; name one with --weights {stream}=FILE"
+            )
     return {stream: WeightsSource(stream, files[stream], "given") for stream in streams}
 
 

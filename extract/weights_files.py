@@ -31,7 +31,7 @@ _FIRST = "Conv3d_1a_7x7.conv3d.weight"
 # What unpickling bytes that are no pickle, or half of one, is seen to raise.
 _NOT_A_PICKLE = (
     pickle.UnpicklingError, struct.error, zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, LookupError,
-    AttributeError, TypeError, OverflowError, MemoryError, AssertionError,
+    AttributeError, TypeError, OverflowError, MemoryError, AssertionError, SafetensorError,
 )  # fmt: skip
 
 
@@ -55,7 +55,9 @@ def read(path: Path) -> Mapping[str, Any]:
     if isinstance(values, Mapping) and isinstance(values.get("state_dict"), Mapping):
         values = values["state_dict"]
     if not isinstance(values, Mapping):
-        raise WeightsError(f"{path}: not I3D weights: holds a {type(values).__name__}, not named tensors")
+        raise WeightsError(
+            f"{path}: not I3D weights: holds a {type(values).__name__}, not named tensors; name a file of I3D's state"
+        )
     return values
 
 
@@ -85,7 +87,9 @@ def _read_tensorflow(path: Path) -> dict[str, Tensor]:
     checkpoint = tf_checkpoint.open_checkpoint(path)
     names = {name: key for name in checkpoint.variables if (key := from_tensorflow(name))}
     if len(set(names.values())) != len(names):
-        raise WeightsError(f"{path}: not I3D weights of one stream: two variables for one tensor")
+        raise WeightsError(
+            f"{path}: not I3D weights of one stream: two variables for one tensor; name one stream's checkpoint"
+        )
     values = {
         key: _pytorch_layout(key, torch.from_numpy(found))
         for key, found in tf_checkpoint.read_variables(checkpoint, names).items()
@@ -124,20 +128,22 @@ def canonical(path: Path, values: Mapping[str, Any], stream: str) -> dict[str, T
         _check(path, key, named.get(key), shape, stream)
     for key in kept:
         if from_any(key) not in expected:
-            raise WeightsError(f"{path}: not I3D weights: unknown tensor '{key}'")
+            raise WeightsError(f"{path}: not I3D weights: unknown tensor '{key}'; name another file")
     if len(named) != len(kept):
-        raise WeightsError(f"{path}: not I3D weights: two names for one tensor")
+        raise WeightsError(f"{path}: not I3D weights: two names for one tensor; name another file")
     return {key: named[key].detach().float().contiguous() for key in expected}
 
 
 def _check(path: Path, key: str, value: Any, shape: tuple[int, ...], stream: str) -> None:
     if value is None:
-        raise WeightsError(f"{path}: not I3D weights: no tensor '{key}'")
+        raise WeightsError(f"{path}: not I3D weights: no tensor '{key}'; name another file")
     if not is_plain(value):
         raise WeightsError(f"{path}: not I3D weights: '{key}' is not a tensor of floating-point numbers")
     if tuple(value.shape) != shape:
         found = tuple(value.shape)
-        raise WeightsError(f"{path}: not I3D for stream '{stream}': '{key}' has shape {found}, not {shape}")
+        raise WeightsError(
+            f"{path}: not I3D for stream '{stream}': '{key}' has shape {found}, not {shape}; are the streams swapped?"
+        )
     if not bool(torch.isfinite(value).all()):
         raise WeightsError(f"{path}: damaged: '{key}' holds values that are not finite; get it again")
 

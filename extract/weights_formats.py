@@ -61,7 +61,9 @@ def sniff(path: Path) -> Format:
 def _ends(path: Path) -> tuple[bytes, bytes]:
     """Read the first bytes and the last 8 of a file that may hold weights."""
     if path.exists() and not path.is_file():
-        raise WeightsError(f"{path}: {'a folder' if path.is_dir() else 'a device or pipe'}, not a weight file")
+        raise WeightsError(
+            f"{path}: {'a folder' if path.is_dir() else 'a device or pipe'}, not a weight file; name the file itself"
+        )
     try:
         with path.open("rb") as file:
             n_bytes = path.stat().st_size
@@ -73,7 +75,9 @@ def _ends(path: Path) -> tuple[bytes, bytes]:
     if not head:
         raise WeightsError(f"{path}: empty; get it again")
     if n_bytes > MAX_BYTES:
-        raise WeightsError(f"{path}: not I3D weights: {n_bytes / 1e9:.1f} GB, where I3D takes 0.05 GB")
+        raise WeightsError(
+            f"{path}: not I3D weights: {n_bytes / 1e9:.1f} GB, where I3D takes 0.05 GB; name another file"
+        )
     return head, tail
 
 
@@ -87,7 +91,9 @@ def _check_archive(path: Path) -> None:
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or (
         sum(entry.file_size for entry in entries) > path.stat().st_size
     ):
-        raise WeightsError(f"{path}: refused: a zip archive with packed parts, which PyTorch does not write")
+        raise WeightsError(
+            f"{path}: refused: a zip archive with packed parts, which PyTorch does not write; get it again"
+        )
     names = {entry.filename.rpartition("/")[2] for entry in entries}
     if "constants.pkl" in names:
         raise WeightsError(f"{path}: refused: a TorchScript archive, which holds a program; weights hold tensors only")

@@ -80,6 +80,7 @@ def _load(path: Path) -> dict[str, Any] | None:
             if archive.testzip() is not None:
                 return None
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError):
+    except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError,
+            ArithmeticError, MemoryError, zipfile.BadZipFile, pickle.UnpicklingError):  # fmt: skip
         return None
     return dict(content) if isinstance(content, Mapping) else None

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from tal import strict_yaml
 from tal.errors import ConfigError, suggest
 from tal.files import shipped
+from tal.parsing import shown
 from tal.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -103,13 +104,12 @@ def read_yaml(path: Path) -> Tree:
         ConfigError: If the file is missing or is not a mapping; names the line of a syntax error.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = strict_yaml.parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read configuration {path}: {getattr(error, 'strerror', None) or error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from error
+    except strict_yaml.NotYaml as error:
+        line = f", line {error.line}" if error.line else ""
+        raise ConfigError(f"{path}{line}: not YAML: {error}") from error
     if not isinstance(tree, dict | None):
         raise ConfigError(f"{path}: expected a mapping of sections such as 'train:', found {type(tree).__name__}")
     return tree or {}
@@ -165,7 +165,7 @@ def _method_name(trees: Sequence[Tree]) -> str:
         if isinstance(section, Mapping) and "name" in section:
             name = str(section["name"])
     if name not in methods():
-        raise ConfigError(f"unknown method '{name}'{suggest(name, methods())}")
+        raise ConfigError(f"unknown method {shown(name)}{suggest(name[:80], methods())}")
     return name
 
 
@@ -174,8 +174,8 @@ def _split(text: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise ConfigError(f"--set {text!r}: write key=value, e.g. --set train.lr=1e-4")
     try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        return key.strip(), strict_yaml.parse(value)
+    except strict_yaml.NotYaml as error:
         raise ConfigError(f"--set {text!r}: the value is not YAML") from error
 
 

@@ -37,6 +37,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        aside.unlink(missing_ok=True)  # a link planted there would be written through
         try:
             yield aside
             sync(aside)

@@ -166,10 +166,13 @@ def load(path: Path, device: str = "cpu") -> Model:
     networks = {}
     try:
         for name, n_channels in meta.networks.items():
+            own = {key: value for key, value in tensors.items() if key.startswith(f"{name}/")}
+            if n_channels > 4 * max((axis for value in own.values() for axis in value.shape), default=0):
+                raise RuntimeError(f"{name} reads {n_channels} channels, no tensor is as wide")
             network = build(meta.method, n_channels, len(meta.classes))
-            _fill(network, {key: value for key, value in tensors.items() if key.startswith(f"{name}/")})
+            _fill(network, own)
             networks[name] = network.to(place).eval()
-    except (ConfigError, RuntimeError) as error:
+    except (ConfigError, RuntimeError, ValueError, TypeError, KeyError) as error:
         reason = str(error).split("\n", 1)[0]
         raise ModelError(f"{path}: made by another version of tal ({reason}); train again") from error
     return Model(meta, networks, place)
@@ -213,7 +216,8 @@ def _read(path: Path, *, tensors: bool) -> tuple[ModelMeta, str, Tensors]:
             text = (handle.metadata() or {}).get(HEADER)
             values = {key: handle.get_tensor(key) for key in handle.keys()} if tensors and text else {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{file}: not a model or cut short ({error}); train again") from error
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{file}: not a model or cut short ({reason}); train again") from error
     if text is None:
         raise ModelError(f"{file}: a safetensors file, but not a model written by 'tal train'")
     meta, found = _parse(file, text)
@@ -225,12 +229,11 @@ def _read(path: Path, *, tensors: bool) -> tuple[ModelMeta, str, Tensors]:
 def _parse(file: Path, text: str) -> tuple[ModelMeta, str]:
     try:
         about = dict(json.loads(text))
-        whole = about.pop("checksum") == digest_of(about)
+        if about.pop("checksum") != digest_of(about):
+            raise ValueError("another checksum")
         found = str(about.pop("identity"))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ModelError(f"{file}: damaged model header; train again") from error
-    if not whole:
-        raise ModelError(f"{file}: damaged model header; train again")
     try:
         return ModelMeta.model_validate(about), found
     except ValidationError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +23,9 @@ VIDEO_SUFFIXES = (
     *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv"),
     *(".ts", ".vob", ".webm", ".wmv"),
 )
+
+MAX_TEXT = 1000
+"""Characters of a name or label; what is longer is none, and comparing such texts takes forever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,20 @@ class Place:
 
     def error(self, problem: str, remedy: str) -> AnnotationError:
         """Return the one-line error for a problem at this place."""
-        where = f"{self.path}, {self.at}" if self.at else str(self.path)
-        return AnnotationError(" ".join(f"{where}: {problem}; {remedy}".split()))
+        where = f"{self.path}, {_cut(self.at)}" if self.at else str(self.path)
+        return AnnotationError(" ".join(f"{where}: {_cut(problem)}; {_cut(remedy)}".split()))
+
+
+def _cut(text: str, limit: int = 400) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 def shown(value: object, limit: int = 40) -> str:
     """Return a value as it may stand in a message, cut to `limit` characters."""
-    text = repr(value)
+    try:
+        text = repr(value[: 2 * limit] if isinstance(value, str) else value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits; lists hundreds deep
+        text = f"a {type(value).__name__}"
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 
@@ -87,8 +98,7 @@ def parse_json(text: str, path: Path) -> Mapping[str, Any]:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
+            twice = next(name for name, n in Counter(name for name, _ in pairs).items() if n > 1)
             raise Place(path).error(f"the key {shown(twice)} occurs twice in one object", "keep one of them")
         return found
 
@@ -124,9 +134,11 @@ def required(entry: Mapping[str, Any], name: str, place: Place) -> Any:
 
 
 def as_text(value: object, place: Place) -> str:
-    """Return a text without the blanks around it; it must not be empty."""
+    """Return a text without the blanks around it; it must not be empty, nor longer than any name or label."""
     if not isinstance(value, str) or not value.strip():
         raise place.error(f"expected a text, found {shown(value)}", "write a name")
+    if len(value) > MAX_TEXT:
+        raise place.error(f"a text of {len(value)} characters", f"write a name of at most {MAX_TEXT}")
     return value.strip()
 
 

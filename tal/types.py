@@ -15,6 +15,7 @@ Axes: B batch, T snippets, D channels, C classes, F frames, H and W pixels.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 ByteArray = NDArray[np.uint8]
 STREAMS = ("rgb", "flow")
+_RATE = re.compile(r"[0-9]{1,400}(?:/0*[1-9][0-9]{0,399})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,21 @@ class SnippetGrid:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SnippetGrid:
-        """Read what `to_dict` wrote."""
-        return cls(**{**values, "fps": Fraction(values["fps"])})
+        """Read what `to_dict` wrote, which a stranger may have written.
+
+        Raises:
+            TypeError: If a value is missing, unknown or of another type.
+            ValueError: If they make no grid.
+        """
+        counts = [values[name] for name in ("n_snippets", "length", "stride", "offset") if name in values]
+        if not isinstance(values["fps"], str) or not all(type(n) is int and abs(n) < 1 << 53 for n in counts):
+            raise TypeError("a grid's numbers are no whole numbers, or its rate is no text")
+        if not _RATE.fullmatch(values["fps"]) or values.get("convention", "centre") not in ("centre", "start"):
+            raise ValueError("a grid's rate is no fraction, or its convention is not known")
+        fps = Fraction(values["fps"])
+        if not Fraction(1, 10**12) < fps < 10**12:
+            raise ValueError("a grid's rate is none")
+        return cls(**{**values, "fps": fps})
 
 
 @dataclass(frozen=True)

@@ -95,3 +95,9 @@ class Listener:
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+    def detail(self, text: str) -> None:
+        pass
+
+    def expect(self, total: float) -> None:
+        pass

@@ -32,7 +32,7 @@ BAD = {
     "NaN": (with_value(np.nan), "not a finite number in snippet 3, column 2, both from 0; extract it again"),
     "infinite": (with_value(np.inf), "not a finite number in snippet 3, column 2, both from 0; extract it again"),
     "too large for float32": (with_value(1).astype(float) * 1e300, "not a finite number in snippet 0, column 0"),
-    "one axis": (np.zeros(5), "float64 of shape (5,), not numbers of shape (snippets, columns)"),
+    "one axis": (np.zeros(5), "float64 of shape (5,), not numbers (snippets, columns); choose its layout"),
     "four axes": (np.zeros((1, 2, 3, 4)), "float64 of shape (1, 2, 3, 4), not numbers"),
     "no snippets": (np.zeros((0, 4)), "no snippets (shape (0, 4))"),
     "texts": (np.array([["a", "b"]]), "<U1 of shape (1, 2), not numbers"),
@@ -156,7 +156,7 @@ def test_joint_files_and_names_that_do_not_fit(tmp_path: Path) -> None:
     path = sets.wtalc(tmp_path / "in", {"a": GOOD, "b": GOOD})
     notes = path.parent / "Tiny-Annotations"
     np.save(notes / "videoname.npy", np.array([b"a"]))
-    with pytest.raises(InputError, match=r"2 arrays, but 1 names in .*videoname\.npy$"):
+    with pytest.raises(InputError, match=r"2 arrays, but 1 names in .*videoname\.npy; are they of one copy\?$"):
         imported(tmp_path, "wtalc", path)
     np.save(notes / "videoname.npy", np.arange(2))
     with pytest.raises(InputError, match="not an array of texts"):
@@ -171,7 +171,7 @@ def test_things_in_a_joint_file_that_are_no_features(tmp_path: Path) -> None:
     pickled.save(path, pickled.objects(["x"], np.zeros((0,)), pickled.objects(1, 2), sets.both(GOOD)), 2)
     report = imported(tmp_path, "wtalc", path)
     assert list(report.shards) == ["d"] and list(report.failures) == ["a", "b", "c"]
-    assert report.failures["a"] == f"{path}, array 0: not an array"
+    assert report.failures["a"] == f"{path}, array 0: not an array; get the file again"
 
 
 NUMBERED: list[tuple[str, str]] = [("one\n", "no line '2'"), ("\n\n", "no line '1'")]

@@ -111,6 +111,7 @@ def test_each_run_is_what_it_would_be_alone(data: Data, tmp_path: Path) -> None:
     assert f"4 runs: {names[0]} ... {names[3]}\nrun 1 of 4: {names[0]}\n" in done.stderr
     assert f"stpn, {names[0]}, trained on 6 videos, 3 classes\n" in done.stderr
     assert sorted(path.name for path in (tmp_path / "runs" / names[1]).iterdir()) == [
+        "advice.json",
         "config.yaml",
         "environment.json",
         "metrics.jsonl",

@@ -113,7 +113,7 @@ def test_a_larger_file_than_any_weights_is_not_read(tmp_path: Path) -> None:
         file.truncate(3 << 30)  # takes no space
     with pytest.raises(WeightsError) as error:
         weights.load(path, "rgb")
-    assert str(error.value) == f"{path}: not I3D weights: 3.2 GB, where I3D takes 0.05 GB"
+    assert str(error.value) == f"{path}: not I3D weights: 3.2 GB, where I3D takes 0.05 GB; name another file"
 
 
 def test_tar_archives_are_not_handed_to_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,12 +33,16 @@ def without(state: dict[str, Tensor], key: str) -> dict[str, Any]:
 WRONG = {
     "missing": (
         lambda s: without(s, "Mixed_3c.b0.bn.bias"),
-        "not I3D weights: no tensor 'Mixed_3c.b0.bn.bias'",
+        "not I3D weights: no tensor 'Mixed_3c.b0.bn.bias'; name another file",
     ),
-    "unknown": (lambda s: {**s, "fc.weight": torch.ones(2)}, "not I3D weights: unknown tensor 'fc.weight'"),
+    "unknown": (
+        lambda s: {**s, "fc.weight": torch.ones(2)},
+        "not I3D weights: unknown tensor 'fc.weight'; name another file",
+    ),
     "charades": (
         lambda s: {**s, "logits.conv3d.weight": torch.ones(157, 1024, 1, 1, 1)},
-        "not I3D for stream 'rgb': 'logits.conv3d.weight' has shape (157, 1024, 1, 1, 1), not (400, 1024, 1, 1, 1)",
+        "not I3D for stream 'rgb': 'logits.conv3d.weight' has shape (157, 1024, 1, 1, 1), "
+        "not (400, 1024, 1, 1, 1); are the streams swapped?",
     ),
     "flow": (
         lambda s: {**s, "Conv3d_1a_7x7.conv3d.weight": torch.ones(64, 2, 7, 7, 7)},
@@ -46,11 +50,12 @@ WRONG = {
     ),
     "gray": (
         lambda s: {**s, "Conv3d_1a_7x7.conv3d.weight": torch.ones(64, 1, 7, 7, 7)},
-        "not I3D for stream 'rgb': 'Conv3d_1a_7x7.conv3d.weight' has shape (64, 1, 7, 7, 7), not (64, 3, 7, 7, 7)",
+        "not I3D for stream 'rgb': 'Conv3d_1a_7x7.conv3d.weight' has shape (64, 1, 7, 7, 7), "
+        "not (64, 3, 7, 7, 7); are the streams swapped?",
     ),
     "resnet": (
         lambda s: {"conv1.weight": torch.ones(64, 3, 7, 7)},
-        "not I3D weights: no tensor 'Conv3d_1a_7x7.conv3d.weight'",
+        "not I3D weights: no tensor 'Conv3d_1a_7x7.conv3d.weight'; name another file",
     ),
     "text": (
         lambda s: {**s, "Mixed_3b.b0.bn.bias": "ones"},
@@ -66,13 +71,13 @@ WRONG = {
     ),
     "twice": (
         lambda s: {**s, "mixed_3b.branch_0.batch3d.bias": torch.zeros(64)},
-        "not I3D weights: two names for one tensor",
+        "not I3D weights: two names for one tensor; name another file",
     ),
     "nan": (
         lambda s: {**s, "Mixed_3b.b0.bn.bias": torch.full((64,), torch.nan)},
         "damaged: 'Mixed_3b.b0.bn.bias' holds values that are not finite; get it again",
     ),
-    "list": (lambda s: [1, 2], "not I3D weights: holds a list, not named tensors"),
+    "list": (lambda s: [1, 2], "not I3D weights: holds a list, not named tensors; name a file of I3D's state"),
 }
 
 

@@ -165,7 +165,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         "{index}: not readable as a TensorFlow checkpoint: it has no header of a V2 checkpoint (older checkpoints are"
         " not supported)",
     ),
-    "other": ({}, "{index}: not I3D weights: no tensor 'Conv3d_1a_7x7.conv3d.weight'"),
+    "other": ({}, "{index}: not I3D weights: no tensor 'Conv3d_1a_7x7.conv3d.weight'; name another file"),
 }
 
 
@@ -193,13 +193,16 @@ def test_data_files_that_are_missing_or_cut(tmp_path: Path) -> None:
 
 def test_two_networks_in_one_checkpoint(tmp_path: Path) -> None:
     index = write_bundle(tmp_path / "x", {**SMALL, FIRST.replace("RGB", "Flow"): np.ones(64, np.float32)})
-    with pytest.raises(WeightsError, match=r"not I3D weights of one stream: two variables for one tensor$"):
+    with pytest.raises(
+        WeightsError,
+        match=r"not I3D weights of one stream: two variables for one tensor; name one stream's checkpoint$",
+    ):
         weights.load(index, "rgb")
 
 
 def test_an_unknown_variable_is_named(tmp_path: Path, network: dict[str, Tensor]) -> None:
     variables = {**deepmind_variables(network, ""), "resnet/conv1/w": np.ones(3, np.float32)}
-    with pytest.raises(WeightsError, match=r"not I3D weights: unknown tensor 'resnet/conv1/w'$"):
+    with pytest.raises(WeightsError, match=r"not I3D weights: unknown tensor 'resnet/conv1/w'; name another file$"):
         weights.load(write_bundle(tmp_path / "x", variables), "flow")
 
 

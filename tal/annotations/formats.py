@@ -196,7 +196,7 @@ def _column(place: Place, name: str) -> Place:
 def _cell(row: Mapping[str, str], name: str, place: Place) -> str:
     if not row[name]:
         raise place.error(f"empty '{name}'", f"write the {name} or remove the row")
-    return row[name]
+    return as_text(row[name], _column(place, name))
 
 
 def _csv_number(row: Mapping[str, str], name: str, place: Place) -> float:

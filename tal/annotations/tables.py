@@ -13,7 +13,9 @@ from tal.parsing import Place
 
 SEPARATORS = (",", ";", "\t", "|")
 _ALIASES = {"type": "label"}
-_DECLARED = re.compile(r"sep=(.)[;,\t]*\r?\n", re.IGNORECASE)
+_DECLARED = re.compile(r"sep=([^\w\s\"]|\t)[;,\t]*\r?\n", re.IGNORECASE)
+MAX_COLUMNS = 1000
+"""Every row gets as many cells; what has more is no table of annotations."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,14 @@ def read_table(text: str, path: Path) -> Table:
     """Read the text of a CSV file; empty columns at the end, which spreadsheets leave, are dropped.
 
     Raises:
-        AnnotationError: If quotes do not match.
+        AnnotationError: If quotes do not match, or there are thousands of columns.
     """
     mark = separator(text)
     rows = _rows(_DECLARED.sub("\n", text, count=1) if _DECLARED.match(text) else text, mark, path)
     line, cells = next(rows, (0, ()))
     header = _without_empty_end([_ALIASES.get(cell.lower(), cell.lower()) for cell in cells], 0)
+    if len(header) > MAX_COLUMNS:
+        raise Place(path, f"line {line}").error(f"{len(header)} columns", f"write at most {MAX_COLUMNS}")
     fitted = tuple(Row(n, _padded(_without_empty_end(found, len(header)), len(header))) for n, found in rows)
     return Table(path, Place(path, f"line {line}") if line else Place(path), mark, tuple(header), fitted)
 

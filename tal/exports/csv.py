@@ -29,7 +29,10 @@ def pieces(videos: Iterable[Video], options: ExportOptions) -> Iterator[str]:
 
 def _rows(rows: Iterable[tuple[str, ...]]) -> str:
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    writer = csv.writer(text, lineterminator="\n")
+    quoting = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:  # a lone carriage return ends a row for readers, but not for every Python's writer
+        (quoting if any("\r" in cell for cell in row) else writer).writerow(row)
     return text.getvalue()
 
 

@@ -39,7 +39,11 @@ def pieces(videos: Iterable[Video], options: ExportOptions) -> Iterator[str]:
 def _task(video: Video, options: ExportOptions) -> dict[str, Any]:
     best = max((d.score for d in video.detections), default=0.0)
     results = [_result(f"d{i}", d, video) for i, d in enumerate(video.detections, start=1)]
-    data = {"video": options.prefix + quote(video.file), "fps": float(video.media.rate), "name": video.name}
+    data = {
+        "video": options.prefix + quote(video.file, errors="backslashreplace"),
+        "fps": float(video.media.rate),
+        "name": video.name,
+    }
     return {"data": data, "predictions": [{"model_version": MODEL, "score": float(best), "result": results}]}
 
 

@@ -20,7 +20,7 @@ from tal.types import Segment
 
 LAYOUT = Layout("WebVTT subtitles, for browsers and players", ".vtt", per_video=True)
 SETTINGS = "line:0 position:0% align:start"
-_TIME = r"(?:(\d{2,}):)?([0-5]\d):([0-5]\d)\.(\d{3})"
+_TIME = r"(?:(\d{2,9}):)?([0-5]\d):([0-5]\d)\.(\d{3})"
 _TIMING = re.compile(rf"{_TIME}[ \t]+-->[ \t]+{_TIME}(?:[ \t].*)?")
 _LABEL = re.compile(r"<c\.label>(.*?)</c>")
 _OURS = re.compile(r"\d+:((?: d\d+)+)")

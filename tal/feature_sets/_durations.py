@@ -14,7 +14,7 @@ from typing import Any
 from tal.parsing import Place, as_number, as_object, parse_json, read_text, shown, video_name
 
 _SECONDS = ("duration", "duration_second", "duration_s", "seconds")
-_LINE = re.compile(r"(\S+)[\s,;]+([0-9.eE+-]+)")
+_AT_END = re.compile(r"[\s,;]([0-9.eE+-]+)$")
 
 
 @dataclass(frozen=True)
@@ -101,16 +101,23 @@ def _of_row(row: Mapping[str, Any], columns: Mapping[str, str], seconds: str | N
 def _of_lines(text: str, path: Path) -> Iterator[tuple[str, Duration]]:
     lines = ((n, line.strip()) for n, line in enumerate(text.splitlines(), start=1) if line.strip())
     for number, line in lines:
-        place, both = Place(path, f"line {number}"), _LINE.fullmatch(line)
-        name, told = both.groups() if both else (line, next(lines, (0, ""))[1])
+        place, (name, told) = Place(path, f"line {number}"), _name_and_number(line)
+        told = told or next(lines, (0, ""))[1]
         if not told:
             raise place.error(f"no duration of {shown(line)}", "write a name and seconds on each line")
         seconds = _positive(told, place)
         yield video_name(name.rpartition("/")[2]), Duration(seconds, seconds)  # the list may hold paths
 
 
+def _name_and_number(line: str) -> tuple[str, str]:
+    """Return the parts of a line with both; of any other the line and nothing. Takes time in proportion to it."""
+    end = _AT_END.search(line)
+    name = line[: end.start()].rstrip(" \t,;") if end else ""
+    return (name, end[1]) if end and name and not any(map(str.isspace, name)) else (line, "")
+
+
 def _positive(value: object, place: Place) -> float:
     number = as_number(value, place, texts=True)
-    if number <= 0:
+    if not 1e-6 <= number <= 1e9:
         raise place.error(f"not a positive number ({number:g})", "write seconds, or leave the video out")
     return number

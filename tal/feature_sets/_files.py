@@ -93,9 +93,11 @@ def as_matrix(values: NDArray[Any], place: str, crop: int | None) -> FloatArray:
         InputError: If they are of another shape, no numbers, none at all, or not finite.
     """
     if values.dtype.kind not in "fiu" or values.ndim not in (2, 3):
-        raise InputError(f"{place}: {values.dtype} of shape {values.shape}, not numbers of shape (snippets, columns)")
+        raise InputError(
+            f"{place}: {values.dtype} of shape {values.shape}, not numbers (snippets, columns); choose its layout"
+        )
     if not values.size:
-        raise InputError(f"{place}: no snippets (shape {values.shape})")
+        raise InputError(f"{place}: no snippets (shape {values.shape}); leave the file out")
     if values.ndim == 2 and crop is not None:
         raise InputError(f"{place}: there are no crops in it; leave out --crop")
     if values.ndim == 3:

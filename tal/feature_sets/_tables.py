@@ -21,13 +21,13 @@ def numbers(text: bytes, separator: bytes, place: str) -> FloatArray:
     while at < len(text):
         end = len(text) if len(text) - at <= CHUNK else text.rfind(separator, at, at + CHUNK)
         if end < 0:
-            raise InputError(f"{place}: a number of more than {CHUNK} characters")
+            raise InputError(f"{place}: a number of more than {CHUNK} characters; get the file again")
         try:
             values = np.array(list(map(float, text[at:end].split(separator))))
             with np.errstate(over="ignore"):
                 pieces.append(values.astype(np.float32))
         except ValueError as error:
-            raise InputError(f"{place}: not numbers ({str(error)[:80]})") from error
+            raise InputError(f"{place}: not numbers ({str(error)[:80]}); get the file again") from error
         at = end + len(separator)
     return np.concatenate(pieces) if pieces else np.empty(0, np.float32)
 
@@ -43,12 +43,12 @@ def csv_rows(path: Path) -> FloatArray:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     if len(lines) < 2:
-        raise InputError(f"{path}: no rows under a header")
+        raise InputError(f"{path}: no rows under a header; get the file again")
     width = len(lines[0].split(b","))
     rows = np.empty((len(lines) - 1, width), np.float32)
     for i, line in enumerate(lines[1:]):
         row = numbers(line.strip(), b",", f"{path}, line {i + 2}")
         if len(row) != width:
-            raise InputError(f"{path}, line {i + 2}: {len(row)} numbers under {width} columns")
+            raise InputError(f"{path}, line {i + 2}: {len(row)} numbers under {width} columns; get the file again")
         rows[i] = row
     return rows

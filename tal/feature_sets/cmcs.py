@@ -40,6 +40,6 @@ def _read(path: Path) -> Content:
         if "frame_cnt" in archive.names:
             counted = archive.numbers("frame_cnt")
             if counted.size != 1 or counted.dtype.kind not in "iuf" or not 0 < counted.item() < 1e9:
-                raise InputError(f"{path}, 'frame_cnt': not a number of frames")
+                raise InputError(f"{path}, 'frame_cnt': not a number of frames; remove the key or write one")
             n_frames = int(counted.item())
     return Content({"both": values}, n_frames)

@@ -40,7 +40,7 @@ def _read(path: Path, streams: tuple[str, ...]) -> Content:
         told = {key: _number(archive, key, least) for key, least in _TOLD.items() if key in archive.names}
         motion = archive.numbers("motion") if "motion" in archive.names else None
     if not there:
-        raise InputError(f"{path}: neither rgb nor flow in it")
+        raise InputError(f"{path}: neither rgb nor flow in it; name the arrays so")
     return Content(
         there,
         fps=Fraction(str(told["fps"])).limit_denominator(10_000) if "fps" in told else None,
@@ -56,7 +56,7 @@ def _read(path: Path, streams: tuple[str, ...]) -> Content:
 def _number(archive: npy.Archive, key: str, least: float) -> float:
     values = archive.numbers(key)
     if values.size != 1 or values.dtype.kind not in "fiub" or not least <= float(values.item()) < _MAX:
-        raise InputError(f"{archive.path}, '{key}': not a number from {least:g}")
+        raise InputError(f"{archive.path}, '{key}': not a number from {least:g}; remove the key or write one")
     return float(values.item())
 
 

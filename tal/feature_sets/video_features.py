@@ -56,12 +56,14 @@ def _loose(files: list[Path], streams: tuple[str, ...]) -> Iterator[Item]:
 def _content(arrays: Mapping[str, NDArray[Any]], place: Path, streams: tuple[str, ...]) -> Content:
     there = {name: arrays[name] for name in streams if name in arrays}
     if not there:
-        raise InputError(f"{place}: neither rgb nor flow in it")
+        raise InputError(f"{place}: neither rgb nor flow in it; extract with feature_type=i3d")
     if not set(_TIMES) <= set(arrays):
         return Content(there)
     fps, times = arrays["fps"].ravel(), arrays["timestamps_ms"].ravel()
     if len(fps) != 1 or not 0 < float(fps[0]) < 1000 or not len(times) or not float(times[0]) > 0:
-        raise InputError(f"{place}: fps and timestamps_ms tell no rate")
+        raise InputError(
+            f"{place}: fps and timestamps_ms tell no rate; extract again, or leave both out and give --fps"
+        )
     rate = Fraction(str(float(fps[0]))).limit_denominator(10_000)
     length = max(1, round(float(times[0]) * float(rate) / 1000))
     step_ms = float(times[1] - times[0]) if len(times) > 1 else float(times[0])

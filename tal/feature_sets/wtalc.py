@@ -37,7 +37,9 @@ def find(source: Path, asked: ImportOptions) -> Iterator[Item]:
     names, joint = _texts(folder / "videoname.npy"), npy.read(source)
     n_videos = joint.shape[0] if joint.shape else 0
     if len(names) != n_videos:
-        raise InputError(f"{source}: {n_videos} arrays, but {len(names)} names in {folder / 'videoname.npy'}")
+        raise InputError(
+            f"{source}: {n_videos} arrays, but {len(names)} names in {folder / 'videoname.npy'}; are they of one copy?"
+        )
     durations = _durations(folder / "duration.npy", len(names))
     files = (source, *(path for path in [folder / "duration.npy"] if path.exists()))
     for row, name in enumerate(names):
@@ -54,7 +56,9 @@ def labels(source: Path, asked: ImportOptions) -> Iterator[tuple[str, str, str]]
     names, subsets = _texts(folder / "videoname.npy"), _texts(folder / "subset.npy")
     stored = npy.read(folder / "labels_all.npy")
     if not stored.is_object or not len(stored.items) == len(names) == len(subsets):
-        raise InputError(f"{folder}: videoname, subset and labels_all are not as many")
+        raise InputError(
+            f"{folder}: videoname, subset and labels_all are not as many; take all from one copy of the set"
+        )
     for name, subset, told in zip(names, subsets, stored.items, strict=True):
         found = [npy.text(label) for label in told] if isinstance(told, list | tuple) else [npy.text(told)]
         for label in sorted({label for label in found if label}):
@@ -79,7 +83,7 @@ def _texts(path: Path) -> list[str]:
     values = stored.items if stored.is_object else npy.numbers(path).ravel().tolist()
     found = [npy.text(value) for value in values]
     if None in found:
-        raise InputError(f"{path}: not an array of texts")
+        raise InputError(f"{path}: not an array of texts; it must name the videos")
     return [video_name(str(text)) for text in found]
 
 
@@ -88,7 +92,7 @@ def _durations(path: Path, n_videos: int) -> list[float | None]:
         return [None] * n_videos
     values = npy.numbers(path).ravel()
     if values.dtype.kind not in "fiu" or len(values) != n_videos:
-        raise InputError(f"{path}: not one duration per video")
+        raise InputError(f"{path}: not one duration per video; take all files from one copy of the set")
     return [float(value) if np.isfinite(value) and value > 0 else None for value in values]
 
 
@@ -99,7 +103,7 @@ def _reader(
         where = f"{source}, array {row}"
         one = joint.items[row] if joint.is_object else joint
         if not isinstance(one, Stored):
-            raise InputError(f"{where}: not an array")
+            raise InputError(f"{where}: not an array; get the file again")
         try:
             rows = one.load() if joint.is_object else one.load()[row]
         except npy.Damaged as error:

@@ -45,4 +45,9 @@ def workers(db: sqlite3.Connection, where: str = "", values: Sequence[object] = 
 
 def _row(one: Record) -> list[Any]:
     values = {**vars(one), "seconds": json.dumps(dict(one.seconds))}
-    return [values[column] for column in _COLUMNS]
+    return [_text(value) if isinstance(value, str) else value for value in (values[column] for column in _COLUMNS)]
+
+
+def _text(value: str) -> str:
+    """Return a text that SQLite can hold: a file's name may be no Unicode."""
+    return value.encode("utf-8", "backslashreplace").decode()

@@ -71,9 +71,11 @@ def open_to_read(folder: Path) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: If there is none, or it cannot be read.
     """
-    address = ledger_path(folder).absolute().as_uri()
-    problem = sqlite3.Error()
-    for mode in ("mode=ro", "immutable=1"):
+    path = ledger_path(folder).absolute()
+    address, problem = path.as_uri(), sqlite3.Error()
+    # Where nobody has it open there is no log beside it; reading as of a file that may change would leave one there.
+    in_use = path.with_name(f"{path.name}-wal").exists()
+    for mode in ("mode=ro", "immutable=1") if in_use else ("immutable=1", "mode=ro"):
         found = None
         try:
             found = sqlite3.connect(f"{address}?{mode}", uri=True, timeout=2.0)

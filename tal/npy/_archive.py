@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from tal.npy._array import Damaged, Stored
 from tal.npy._file import naming, parsed
 
+HARMLESS_BYTES = 64 << 20
+MAX_RATIO = 20
+"""An array of more bytes may be so much larger than its archive: features, at most half of them zeros, are not."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError)
 
@@ -29,6 +32,7 @@ class Archive:
         with naming(path):
             if not path.is_file():
                 raise Damaged("no such file" if not path.exists() else "not a file")
+            self._n_bytes = path.stat().st_size
             try:
                 self._zip = zipfile.ZipFile(path)
             except _DAMAGE as error:
@@ -71,6 +75,8 @@ class Archive:
             about = self._zip.getinfo(member)
             if about.compress_type not in _METHODS:
                 raise Damaged("compressed in a way that NumPy does not use")
+            if about.file_size > max(HARMLESS_BYTES, MAX_RATIO * self._n_bytes):
+                raise Damaged(f"refused: it would unpack to {about.file_size >> 20} MiB from {self._n_bytes >> 10} KiB")
             return self._zip.read(about)
         except Damaged:
             raise

@@ -13,6 +13,7 @@ from tal.cache import Cache, Stage
 from tal.errors import InputError, TalError, WeightsError
 from tal.pipeline import flow_folders
 from tal.pipeline.context import Context
+from tal.pipeline.sources import at_hand
 from tal.settings import ExtractSettings
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def _calibrate(work: Path, seed: int, s: ExtractSettings, videos: Sequence[Path]
 
     clips = _first_clips(videos, s, ctx)
     if not clips:
-        raise WeightsError("random weights cannot be calibrated: none of the first videos could be read")
+        raise WeightsError(
+            "random weights cannot be calibrated: none of the first videos could be read; see them with 'tal probe'"
+        )
     for stream, path in _files(work, s.backbone, s.streams).items():
         shapes = groupby(clips, key=lambda one: one.rgb.shape)
         batches = [network_input(list(same), stream) for _, same in shapes]
@@ -119,7 +122,8 @@ def _first_clips(videos: Sequence[Path], s: ExtractSettings, ctx: Context) -> li
     with ctx.progress.task("calibrate random weights", len(videos), "videos") as bar:
         for path in videos:
             try:
-                clips += sample_clips(path, s, engine, CLIPS_PER_VIDEO)
+                with at_hand(ctx.cache, path):
+                    clips += sample_clips(path, s, engine, CLIPS_PER_VIDEO)
             except TalError as error:
                 ctx.progress.say(f"not used for calibration: {error}")
             bar.advance(1, path.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +77,11 @@ class Source:
 
     def _grid(self, video: str, shard: Path | None, n_snippets: int) -> SnippetGrid:
         if shard is None:
-            known = {"fps": Fraction(self.grid.get("fps", 25)), "length": self.grid.get("length", 16)}
-            return SnippetGrid(n_snippets, stride=self.grid.get("stride", 16), **known)
+            known = {name: self.grid[name] for name in ("fps", "length", "stride") if name in self.grid}
+            try:
+                return SnippetGrid.from_dict({"fps": "25", **known, "n_snippets": n_snippets})
+            except (TypeError, ValueError) as error:
+                raise ModelError("the model's snippets are no grid; train it again") from error
         grid = shards.header(shard).grid
         if grid.n_snippets != n_snippets:
             raise ModelError(

@@ -6,16 +6,18 @@ Nothing in them is run.
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from extract import tf_checkpoint
 from extract.weights_formats import MAX_BYTES, Format, sniff
-from tal.errors import ModelError, WeightsError
+from tal import npy
+from tal.errors import InputError, ModelError, WeightsError
+from tal.parsing import shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,7 +69,7 @@ def _is_npz(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (OSError, zipfile.BadZipFile, ValueError):
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         return path.suffix == ".npz" and path.is_file()
     return bool(names) and all(name.endswith(".npy") for name in names)
 
@@ -79,18 +81,24 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
                 raise WeightsError(f"{path}: its arrays take more than {MAX_BYTES >> 30} GiB; not a checkpoint")
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in arrays.files}
-    except (OSError, ValueError, TypeError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+        with npy.Archive(path) as arrays:
+            return {name: torch.from_numpy(_native(arrays.numbers(name))) for name in arrays.names}
+    except (OSError, ValueError, TypeError, NotImplementedError, zipfile.BadZipFile, InputError) as error:
         raise WeightsError(f"{path}: damaged, cut short or not numbers alone; get it again") from error
+
+
+def _native(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy that PyTorch can write to, in this machine's order of bytes."""
+    return np.array(values, values.dtype.newbyteorder("="), order="C")
 
 
 def _checked(path: Path, key: str, value: Any) -> Tensor:
     from extract.weights_files import is_plain
 
-    if not is_plain(value):
-        raise ModelError(f"{path}: '{key}' is not a tensor of floating-point numbers; give the weights alone")
+    # A tensor of few numbers may say that it repeats them a trillion times.
+    if not is_plain(value) or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise ModelError(f"{path}: {shown(key)} is not a tensor of floating-point numbers; give the weights alone")
     tensor: Tensor = value.detach().float().contiguous()
     if not bool(tensor.isfinite().all()):
-        raise ModelError(f"{path}: damaged: '{key}' holds values that are not finite; get it again")
+        raise ModelError(f"{path}: damaged: {shown(key)} holds values that are not finite; get it again")
     return tensor

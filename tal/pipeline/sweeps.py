@@ -95,7 +95,7 @@ def parse_axis(text: str) -> Axis:
     key, equals, listed = text.partition("=")
     try:
         node = yaml.compose(f"[{listed}]", yaml.SafeLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         node = None
     if not (equals and key.strip() and isinstance(node, yaml.SequenceNode) and node.value):
         raise ConfigError(f"--sweep '{text}': write KEY=V1,V2,..., e.g. --sweep train.lr=1e-3,1e-4")
@@ -230,10 +230,15 @@ def train_all(
             errors[one.name] = error
             if len(ready) > 1:
                 ctx.progress.say(f"failed: {one.name}: {error}")
-    return _report(finished, errors)
+    return sweep_report(finished, errors)
 
 
-def _report(finished: Mapping[str, Run], errors: Mapping[str, TalError]) -> SweepReport:
+def sweep_report(finished: Mapping[str, Run], errors: Mapping[str, TalError]) -> SweepReport:
+    """Return what became of a sweep.
+
+    Raises:
+        TalError: If every run failed for the same reason.
+    """
     if not finished and len({str(error) for error in errors.values()}) == 1:
         raise next(iter(errors.values()))
     return SweepReport(finished, {name: str(error) for name, error in errors.items()})

@@ -43,8 +43,8 @@ def _lines(path: Path) -> Iterator[Line]:
         place = Place(path, f"line {number}")
         try:
             line = as_object(json.loads(text), place)
-        except json.JSONDecodeError as error:
-            raise place.error(f"not JSON ({error.msg})", "train again, or remove the file") from error
+        except (ValueError, RecursionError) as error:
+            raise place.error("not JSON", "train again, or remove the file") from error
         losses = as_object(required(line, "losses", place), place.key("losses"))
         yield {
             "network": as_text(required(line, "network", place), place),

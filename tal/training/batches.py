@@ -29,7 +29,9 @@ def prepared(run: Run, name: str, network: Method) -> Sequence[Sample]:
     if samples is None:
         return [Sample(index, labels) for index, labels in enumerate(run.data.labels)]
     if not samples:
-        raise InputError(f"{run.method['name']} found nothing to learn from in the {name} features")
+        raise InputError(
+            f"{run.method['name']} found nothing to learn from in the {name} features; see docs/methods.md"
+        )
     return samples
 
 
