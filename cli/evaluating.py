@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import completing
+from cli import clusters, completing
 from cli import options as o
 from cli.stages import Subset
 from cli.text import printable
@@ -41,7 +41,10 @@ VideosOption = Annotated[
 
 
 def evaluate(
-    detections: Annotated[Path, typer.Argument(help="ActivityNet-style JSON or THUMOS14 text lines.")],
+    detections: Annotated[
+        list[Path],
+        typer.Argument(help="ActivityNet-style JSON or THUMOS14 text lines; several are told in a line each."),
+    ],
     truth: Annotated[Path, typer.Argument(help="ActivityNet-style JSON, a THUMOS14 folder or CSV.")],
     protocol: ProtocolOption = None,
     tiou: TiouOption = None,
@@ -49,6 +52,9 @@ def evaluate(
     videos: VideosOption = None,
     config: o.Config = [],
     sets: o.Sets = [],
+    engine: clusters.EngineOption = "local",
+    address: clusters.AddressOption = None,
+    worker_cpus: clusters.WorkerCpusOption = None,
     as_json: o.Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one number per line.")] = False,
     as_latex: Annotated[bool, typer.Option("--latex", help="Print a LaTeX tabular.")] = False,
@@ -66,6 +72,8 @@ def evaluate(
         tal evaluate detections.json annotations.json --protocol thumos14 --tiou 0.5 --subset test
 
         tal evaluate detections.json annotations.json --videos thumos14-210 --tiou all --latex
+
+        tal evaluate runs/*/detections.json annotations.json
     """
     from cli.progress import display
     from tal import config as configuration
@@ -77,9 +85,15 @@ def evaluate(
     given = {"protocol": protocol, "tiou": tiou, "subset": subset, "videos": videos}
     options = {f"evaluate.{name}": value for name, value in given.items()}
     settings = configuration.load(files=config, sets=sets, options=options)
+    ray = clusters.chosen(engine, address, worker_cpus)
+    if len(detections) > 1 or ray:
+        clusters.evaluate_many(detections, truth, settings, ray, as_json=as_json, one=as_csv or as_latex, quiet=quiet)
+        return
     with display(quiet, verbose) as progress:
-        found = pipeline.evaluate(detections, truth, settings, progress=progress)
-    _show(found, (str(detections), str(truth)), "json" if as_json else "csv" if as_csv else "latex" if as_latex else "")
+        found = pipeline.evaluate(detections[0], truth, settings, progress=progress)
+    _show(
+        found, (str(detections[0]), str(truth)), "json" if as_json else "csv" if as_csv else "latex" if as_latex else ""
+    )
 
 
 def _show(found: Evaluation, files: tuple[str, str], form: str) -> None:

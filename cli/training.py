@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import clusters
 from cli import options as o
 from cli.stages import LabelsFile
 from cli.text import printable
@@ -38,6 +39,10 @@ def train(
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write the losses for TensorBoard, to DIR/NAME.")
     ] = None,
+    engine: clusters.EngineOption = "local",
+    address: clusters.AddressOption = None,
+    worker_cpus: clusters.WorkerCpusOption = None,
+    worker_gpus: clusters.WorkerGpusOption = None,
     device: o.Device = None,
     config: o.Config = [],
     sets: o.Sets = [],
@@ -63,12 +68,15 @@ def train(
         tal train -m cmcs -l labels.csv --seeds 0-4
 
         tal train -m cmcs -l labels.csv --sweep train.lr=1e-3,1e-4 --sweep method.branches=2,4 --seeds 0,1
+
+        tal train -m cmcs -l labels.csv --seeds 0-19 --engine ray --address auto
     """
     from tal import config as configuration
     from tal.annotations import read_labels
     from tal.pipeline import sweeps
     from tal.pipeline.advising import write_advice
 
+    train_all = clusters.trainer(clusters.chosen(engine, address, worker_cpus, worker_gpus))
     given = {"train.seed": seed, "runtime.device": device}
     numbers = _seeds(seeds, seed)
     axes = [sweeps.parse_axis(text) for text in sweep]
@@ -78,7 +86,7 @@ def train(
     after, known = _board(tensorboard), read_labels(labels, subset)
     advice = _advise(known, features)
     with o.environment(cache, force, quiet, verbose) as env:
-        report = sweeps.train_all(variants, features, known, runs=runs, after=after, **env)
+        report = train_all(variants, features, known, runs=runs, after=after, **env)
     for run in report.runs.values():
         write_advice(run.path, advice)
     _show(report)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from browser import chromium  # noqa: F401 - a fixture
+from ray_made import raylets  # noqa: F401 - a fixture
 from small import OPTIONS, Done, World, make_world, tal
 
 # Compiled once for all tests, those that start the command line anew included.

@@ -1,0 +1,113 @@
+"""Extraction on a cluster of several raylets: the same shards, whatever breaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import clips
+import faulty
+import pytest
+import small
+from ray_made import Raylets, faulty_env
+
+from tal import shards
+from tal.cache import Cache
+from tal.errors import BackendError
+from tal.pipeline import extract, ray_extraction
+from tal.pipeline.engines import resolved
+from tal.pipeline.parts import Selection
+from tal.pipeline.ray_cluster import RayOptions
+from tal.pipeline.ray_extraction import extract_on_ray
+from tal.pipeline.ray_fleet import Fleet
+from tal.pipeline.ray_hands import Hand
+from tal.settings import Settings
+
+RGB = ("extract.streams=[rgb]", "extract.fps=5", "extract.stride=8", "extract.calibration_videos=1")
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob(f"*{shards.SUFFIX}")}
+
+
+def test_a_node_that_is_killed_in_mid_run_changes_nothing(
+    tmp_path: Path,
+    raylets: Raylets,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "videos").mkdir()
+    for i in range(12):
+        clips.write(tmp_path / "videos" / f"v{i:02}.mp4", range(10 * i, 10 * i + 50 + 5 * i), size=(48, 32))
+    settings, cache, heard = small.settings(*RGB), Cache(tmp_path / "cache"), faulty.Heard()
+    extract(tmp_path / "videos", tmp_path / "here", settings, cache=cache)
+    killed, end = list[str](), Fleet._end
+
+    def end_and_kill(self: Fleet, hand: Hand, path: Path) -> None:
+        end(self, hand, path)
+        if not killed:
+            killed.append(hand.share.node)
+            raylets.kill(hand.share.node)
+
+    monkeypatch.setattr(Fleet, "_end", end_and_kill)
+    with raylets.joined():
+        report = extract_on_ray(tmp_path / "videos", tmp_path / "there", settings, cache=cache, progress=heard)
+    raylets.complete(2)
+    assert report.made == tuple(f"v{i:02}" for i in range(12)) and not report.failures
+    assert content(tmp_path / "there") == content(tmp_path / "here")
+    assert not list((tmp_path / "there").glob(".*.part"))
+    (gone,) = (line for line in heard.said if "is gone" in line)
+    assert "(its node was lost)" in gone and "; 0 videos" not in gone
+
+
+class Faults(faulty.Batch):
+    """A folder of videos that break their workers."""
+
+    def on_ray(self, **more: Any) -> Any:
+        chosen = Settings().extract.model_copy(update={"decoder": "pyav", "streams": ("rgb",)})
+        settings = Settings().model_copy(update={"extract": resolved(chosen)})
+        return extract_on_ray(self.videos, self.out, settings, cache=self.cache, progress=self.heard, **more)
+
+
+@pytest.fixture
+def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Faults:
+    made = Faults(tmp_path, monkeypatch)
+    monkeypatch.setattr(ray_extraction, "recipe_for", faulty.engines().recipe)
+    return made
+
+
+def test_what_breaks_on_a_cluster_ends_as_it_does_on_one_machine(batch: Faults, raylets: Raylets) -> None:
+    batch.add(**{f"good{i}": "" for i in range(4)}, bad="fail", gap="damaged", fatal="kill", shaky="once kill")
+    with raylets.joined(**faulty_env()):
+        report = batch.on_ray()
+        again = batch.on_ray(selection=Selection(only=("fatal",)))
+    assert set(report.made) == {*(f"good{i}" for i in range(4)), "gap", "shaky"}
+    assert report.remarks == {"gap": "no pictures for 0.50 s (from 0.25 s)"}
+    poison = f"{batch.videos / 'fatal.mp4'}: the process that decoded it died twice"
+    assert report.failures["bad"] == f"{batch.videos / 'bad.mp4'}: broken"
+    assert report.failures["fatal"].startswith(poison)
+    records = batch.records()
+    states = {name: one.state for name, one in records.items()}
+    assert states == {**{f"good{i}": "done" for i in range(4)}, "bad": "failed"} | {
+        "gap": "damaged",
+        "fatal": "poison",
+        "shaky": "done",
+    }
+    assert again.failures["fatal"].startswith(poison) and not again.made  # nobody tries it again by itself
+
+
+def test_a_node_that_does_not_see_the_folder_is_refused(batch: Faults, raylets: Raylets) -> None:
+    batch.add(one="")
+    monkey = pytest.MonkeyPatch()
+    with raylets.joined(**faulty_env()), monkey.context() as patched:
+        patched.setattr(ray_extraction, "_token", lambda folder: _elsewhere())
+        with pytest.raises(BackendError, match=f"does not see {batch.out}; name a folder that all"):
+            batch.on_ray(options=RayOptions(cpus=1))
+    assert not content(batch.out)
+
+
+class _elsewhere:
+    def __enter__(self) -> Path:
+        return Path("/nowhere/token")
+
+    def __exit__(self, *_: object) -> None:
+        pass
