@@ -36,6 +36,7 @@ from cli import (
     weights,
 )
 from cli.text import printable
+from cli.urls import understood
 
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "From video to answer": (stages.run, stages.extract, training.train, localizing.localize, tools.demo),
@@ -95,7 +96,7 @@ def build(words: Collection[str] | None = None) -> typer.Typer:
         for command in commands:
             name = command.__name__.replace("_", "-")
             whole = words is None or name in words
-            made.command(name, rich_help_panel=panel)(command if whole else _named(command))
+            made.command(name, rich_help_panel=panel)(understood(command) if whole else _named(command))
     made.add_typer(datasets.data_app, name="data", rich_help_panel="Data")
     made.add_typer(weights.weights_app, name="weights", rich_help_panel="Tools")
     made.add_typer(tools.cache_app, name="cache", rich_help_panel="Tools")

@@ -39,7 +39,7 @@ def records(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1))
 
 
-def extraction(report: ExtractReport, out: Path) -> None:
+def extraction(report: ExtractReport, out: Path | str) -> None:
     """Say what an extraction did, how fast, and which stages worked how long."""
     failed = f", {len(report.failures)} failed" if report.failures else ""
     lines = [f"{len(report.shards)} shards in {out} ({len(report.made)} made, {len(report.kept)} kept){failed}"]

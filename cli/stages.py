@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import clusters
 from cli import options as o
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ def extract(
         str | None,
         typer.Option(help="What gets a process of its own, to outlive crashes: all, suspects, none; default: all."),
     ] = None,
+    engine: clusters.EngineOption = "local",
+    address: clusters.AddressOption = None,
+    worker_cpus: clusters.WorkerCpusOption = None,
+    worker_gpus: clusters.WorkerGpusOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done to each video; write nothing.")
     ] = False,
@@ -85,15 +90,17 @@ def extract(
 
         tal extract videos/ --shard $SLURM_ARRAY_TASK_ID/8
 
+        tal extract videos/ -o features --engine ray --address auto
+
         tal extract videos/ --only 'cooking_*' --skip @broken.txt --retry-failed
 
         tal extract videos/ -o features --weights random:0 --set extract.short_side=64 --set extract.crop=0
     """
     from cli import render
     from tal import config as configuration
-    from tal import pipeline
     from tal.pipeline.parts import ONLY, SKIP, WHOLE, Part, read_patterns
     from tal.pipeline.planning import Plan, plan_extraction
+    from tal.storage.urls import url_of
 
     given = {
         "extract.weights": weights,
@@ -109,7 +116,9 @@ def extract(
         "runtime.save_flow": save_flow,
     }
     settings = _isolated(configuration.load(files=config, sets=sets, options=given, preset=preset))
-    call = plan_extraction if dry_run else pipeline.extract
+    call = (
+        plan_extraction if dry_run else clusters.extractor(clusters.chosen(engine, address, worker_cpus, worker_gpus))
+    )
     chosen: dict[str, Any] = {"only": read_patterns(ONLY, only), "skip": read_patterns(SKIP, skip)}
     chosen |= {"part": Part.parse(part) if part else WHOLE, "retry_failed": retry_failed}
     with o.environment(cache, force, quiet, verbose) as env:
@@ -119,7 +128,7 @@ def extract(
     if isinstance(found, Plan):
         _show_plan(found, as_json)
     else:
-        render.extraction(found, out)
+        render.extraction(found, url_of(out) or out)
         _raise_failures(found)
 
 

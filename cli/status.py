@@ -53,12 +53,10 @@ def status(
 
         tal status features --json
     """
-    from tal.ledger import look
-
     if watch:
         _watch(folder, failed, as_json)
         return
-    found = look(folder, failed)
+    found = _look(folder, failed)
     if as_json:
         print(json.dumps(found.to_dict(), indent=1))
     else:
@@ -71,20 +69,31 @@ def _watch(folder: Path, failed: bool, as_json: bool) -> None:
     """Show a batch again and again, until no worker is left."""
     from rich.live import Live
 
-    from tal.ledger import look
-
     if as_json or not can_redraw(sys.stdout):
         while True:
-            found = look(folder, failed)
+            found = _look(folder, failed)
             print(json.dumps(found.to_dict()) if as_json else printable(_line(found)), flush=True)
             if not found.workers:
                 return
             time.sleep(EVERY_S)
     with Live(console=_console(), auto_refresh=False) as live:
-        while (found := look(folder, failed)).workers:
+        while (found := _look(folder, failed)).workers:
             live.update(_drawn(found, failed), refresh=True)
             time.sleep(EVERY_S)
         live.update(_drawn(found, failed), refresh=True)
+
+
+def _look(folder: Path, failed: bool) -> Status:
+    """Look at a folder, or at a remote one whose ledger lies in the cache."""
+    from tal.ledger import look
+    from tal.storage.urls import url_of
+
+    if (url := url_of(folder)) is None:
+        return look(folder, failed)
+    from tal.cache import default_root
+    from tal.pipeline.outlets import remote_status
+
+    return remote_status(url, default_root(), failed)
 
 
 def _console() -> Console:
@@ -109,7 +118,7 @@ def _drawn(found: Status, failed: bool) -> RenderableType:
 def _states(found: Status) -> RenderableType:
     from rich.table import Table
 
-    table = Table(title=printable(str(found.folder)), title_justify="left")
+    table = Table(title=printable(found.address or str(found.folder)), title_justify="left")
     table.add_column("state")
     table.add_column("videos", justify="right")
     table.add_column("meaning")

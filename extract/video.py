@@ -42,10 +42,21 @@ def find_videos(paths: Sequence[Path]) -> list[Path]:
     Raises:
         InputError: If a path is missing, a folder holds no video, or two videos have one name.
     """
-    found = {os.path.realpath(video): video for path in paths for video in videos_at(path)}
-    videos = sorted(found.values(), key=lambda video: (video.name, str(video)))
+    return named_once(video for path in paths for video in videos_at(path))
+
+
+def named_once(found: Iterable[Path]) -> list[Path]:
+    """Return video files sorted by name, each file once.
+
+    Raises:
+        InputError: If two of them have one name.
+    """
+    videos_by_place = {os.path.realpath(video): video for video in found}
+    videos = sorted(videos_by_place.values(), key=lambda video: (video.name, str(video)))
     by_name: dict[str, Path] = {}
     for video in videos:
+        if video_name(video) in (".", ".."):
+            raise InputError(f"{video}: its name without '{video.suffix}' is that of a folder; rename it")
         other = by_name.setdefault(video_name(video), video)
         if other is not video:
             raise InputError(f"{other} and {video} would share the name '{video_name(video)}'; rename one of them")

@@ -11,6 +11,7 @@ TalError                 one line: what, where, what to do         exit status 1
 ├── ModelError           a trained model that does not fit what it is used with
 ├── BackendError         a decoder, flow engine or device that this machine lacks
 ├── StorageError         a disk that is full, read-only or gone
+├── RemoteError          an address on the network that cannot be reached, or not be used
 └── BatchError           some items of a batch failed, the others are done
 ```
 
@@ -65,6 +66,10 @@ class BackendError(TalError):
 
 class StorageError(TalError):
     """A disk that is full, read-only or gone."""
+
+
+class RemoteError(TalError):
+    """An address on the network that cannot be reached, or not be used; other items of a batch go on."""
 
 
 class BatchError(TalError):

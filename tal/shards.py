@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +24,10 @@ from tal.types import STREAMS, Features, FloatArray, SnippetGrid
 
 FORMAT = 1
 SUFFIX = ".safetensors"
+HEAD_BYTES = 1 << 14
+"""Read first of a remote shard: more than the header of an usual one."""
+MAX_HEADER_BYTES = 1 << 24
+_AXES = {**dict.fromkeys(STREAMS, 2), "motion": 1}
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,36 @@ def header(path: Path) -> ShardHeader:
     return _header(path, about, shapes)
 
 
+def header_of(place: str, size: int | None, read_range: Callable[[int, int], bytes]) -> ShardHeader:
+    """Read what a shard says about itself where only ranges of bytes can be read, without its tensors.
+
+    Args:
+        place: What it is called in errors.
+        size: Of the whole shard, bytes; one that is shorter than its header says is refused.
+        read_range: Returns bytes from the first up to the second offset, as many as there are.
+
+    Raises:
+        ShardError: If it is cut short or not a shard.
+    """
+    head = read_range(0, HEAD_BYTES)
+    n = struct.unpack("<Q", head[:8])[0] if len(head) >= 8 else 0
+    if not 2 <= n <= MAX_HEADER_BYTES:
+        raise ShardError(f"{place}: not a shard; run 'tal extract' again")
+    head += read_range(len(head), 8 + n) if len(head) < 8 + n else b""
+    try:
+        told = json.loads(head[8 : 8 + n])
+        text = told.pop("__metadata__", {}).get("tal")
+        shapes = {str(name): tuple(map(int, one["shape"])) for name, one in told.items()}
+        end = max((int(one["data_offsets"][1]) for one in told.values()), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise ShardError(f"{place}: damaged shard header; run 'tal extract' again") from error
+    if size not in (None, 8 + n + end):
+        raise ShardError(f"{place}: cut short, {size} of {8 + n + end} bytes; run 'tal extract' again")
+    if not isinstance(text, str):
+        raise ShardError(f"{place}: a safetensors file, but not a shard written by tal")
+    return _header(place, _parse(place, text), shapes)
+
+
 def read(path: Path) -> Features:
     """Read and verify a shard.
 
@@ -108,7 +142,10 @@ def read(path: Path) -> Features:
     if _digest({k: v for k, v in about.items() if k != "digest"}, tensors) != found.digest:
         raise ShardError(f"{path}: damaged shard, its content does not match its digest; run 'tal extract' again")
     motion = tensors.pop("motion", None)
-    return Features(tensors, found.grid, found.duration_s, motion, found.provenance)
+    try:
+        return Features(tensors, found.grid, found.duration_s, motion, found.provenance)
+    except ValueError as error:
+        raise ShardError(f"{path}: damaged shard ({error}); run 'tal extract' again") from error
 
 
 def read_stream(path: Path, stream: str) -> FloatArray:
@@ -133,33 +170,43 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
     try:
         with safe_open(str(path), framework="numpy") as file:
             text = (file.metadata() or {}).get("tal")
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
+            types = {part.get_dtype() for part in parts.values()}
     except (OSError, SafetensorError) as error:
-        raise ShardError(f"{path}: not a readable shard ({error}); run 'tal extract' again") from error
+        raise ShardError(f"{path}: not a readable shard ({_line(error)}); run 'tal extract' again") from error
     if text is None:
         raise ShardError(f"{path}: a safetensors file, but not a shard written by tal")
+    if types - {"F32"} or any(len(shape) != _AXES.get(name) for name, shape in shapes.items()):
+        raise ShardError(f"{path}: damaged shard, its tensors are not those of features; run 'tal extract' again")
     return _parse(path, text), shapes
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _parse(path: Path | str, text: str) -> dict[str, Any]:
     try:
         about = json.loads(text)
         known = isinstance(about, dict) and about["format"] == FORMAT
-    except (ValueError, KeyError) as error:
+        canonical_json(about).encode()  # what no digest can be taken of, such as NaN, was not written by us
+    except (ValueError, KeyError, RecursionError) as error:
         raise ShardError(f"{path}: damaged shard header; run 'tal extract' again") from error
     if not known:
         raise ShardError(f"{path}: shard of another format version; run 'tal extract' again")
     return dict(about)
 
 
-def _header(path: Path, about: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> ShardHeader:
+def _header(path: Path | str, about: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> ShardHeader:
     try:
         grid = SnippetGrid.from_dict(about["grid"])
-        return ShardHeader(
-            about["key"], about["digest"], grid, float(about["duration_s"]), about["provenance"], dict(shapes)
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ShardError(f"{path}: damaged shard header ({error}); run 'tal extract' again") from error
+        texts, duration_s, provenance = (about["key"], about["digest"]), float(about["duration_s"]), about["provenance"]
+        if not all(isinstance(one, str) for one in texts) or not isinstance(provenance, dict):
+            raise TypeError("an entry of another type than it has")
+        return ShardHeader(*texts, grid, duration_s, provenance, dict(shapes))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ShardError(f"{path}: damaged shard header ({_line(error)}); run 'tal extract' again") from error
 
 
 def _digest(about: Mapping[str, Any], tensors: Mapping[str, FloatArray]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tal.ledger.ledger import Ledger, leave_all
 from tal.ledger.looking import AtWork, Status, look, poisoned
-from tal.ledger.records import FINISHED, STATES, SUSPECT, Record, of_shard, shards_in, stamp
+from tal.ledger.records import FINISHED, STATES, SUSPECT, Record, of_header, of_shard, shards_in, stamp
 from tal.ledger.schema import ledger_path
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "leave_all",
     "ledger_path",
     "look",
+    "of_header",
     "of_shard",
     "poisoned",
     "shards_in",

@@ -59,6 +59,7 @@ class Status:
         videos_per_s: Videos that ended per second of wall time; None while too few have.
         duration_per_s: Seconds of video per second of wall time.
         note: What is to be said of the ledger, in one line; else empty.
+        address: Where the shards lie, if not in the folder.
     """
 
     folder: Path
@@ -72,6 +73,7 @@ class Status:
     videos_per_s: float | None = None
     duration_per_s: float | None = None
     note: str = ""
+    address: str = ""
 
     @property
     def left(self) -> int:
@@ -91,7 +93,7 @@ class Status:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {
-            "folder": str(self.folder),
+            "folder": self.address or str(self.folder),
             "counts": dict(self.counts),
             "finished": self.n_finished,
             "left": self.left,
@@ -108,17 +110,18 @@ class Status:
         }
 
 
-def look(folder: Path, failed: bool = False) -> Status:
+def look(folder: Path, failed: bool = False, there: set[str] | None = None) -> Status:
     """Return how far the batch in a folder is; a ledger that is missing or damaged is replaced by shards' headers.
 
     Args:
         folder: Of shards.
         failed: Whether the videos that failed are told, too.
+        there: Names of the videos whose shard is there, where the shards lie elsewhere.
 
     Raises:
         InputError: If it is not a folder in which anything was extracted.
     """
-    there = shards_in(folder)
+    there = shards_in(folder) if there is None else there
     if not there and not ledger_path(folder).exists():
         raise InputError(f"{folder}: no shards and no ledger here; name the folder that 'tal extract' fills")
     try:

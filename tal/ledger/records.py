@@ -75,7 +75,11 @@ def of_shard(path: Path, source: str = "", video: str = "") -> Record:
     Raises:
         ShardError: If it is not one.
     """
-    about = shards.header(path)
+    return of_header(path, shards.header(path), source, video, stamp(path) if source else "")
+
+
+def of_header(path: Path, about: shards.ShardHeader, source: str, video: str, shard: str) -> Record:
+    """Return what a header tells of a shard; `path` gives its name alone, `shard` is its stamp."""
     return Record(
         name=path.name.removesuffix(shards.SUFFIX),
         path=video or str(about.provenance.get("video", {}).get("name", "")),
@@ -85,7 +89,7 @@ def of_shard(path: Path, source: str = "", video: str = "") -> Record:
         duration_s=about.duration_s,
         n_snippets=about.grid.n_snippets,
         source=source,
-        shard=stamp(path) if source else "",
+        shard=shard,
     )
 
 

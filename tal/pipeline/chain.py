@@ -21,6 +21,7 @@ from tal.pipeline.localizing import localize_shards, write_detections
 from tal.progress import Progress
 from tal.results import Results, to_json
 from tal.settings import Settings
+from tal.storage import shown, url_of
 
 EVALUATE = Stage("evaluate", version=1)
 
@@ -69,6 +70,8 @@ def run(
         cache: Where stages' outputs are kept.
         progress: Who is told.
     """
+    if url := url_of(out):
+        raise ConfigError(f"{shown(url)}: a run is kept on this machine; name a local folder, or run its stages singly")
     ctx = context(settings, cache, progress)
     known, truth = read_labels(Path(labels)), read_truth(Path(annotations)) if annotations else None
     features, runs, (s, c, p) = Path(out) / "features", Path(out) / "runs", (ctx.settings, ctx.cache, ctx.progress)

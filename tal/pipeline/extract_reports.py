@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tal.storage.urls import url_of
+
 
 @dataclass(frozen=True)
 class ExtractReport:
     """What an extraction did.
 
     Attributes:
-        shards: Video name to its shard, of all videos that succeeded.
+        shards: Video name to its shard, of all videos that succeeded; a URL is folded as `tal.storage` allows.
         made: Names of the videos whose shard was made now.
         failures: Video name to the one-line reason of its failure.
         remarks: Video name to what is missing in it, of videos read now that are damaged and were used all the same.
@@ -68,7 +70,7 @@ class ExtractReport:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {
-            "shards": {name: str(path) for name, path in self.shards.items()},
+            "shards": {name: url_of(path) or str(path) for name, path in self.shards.items()},
             "made": list(self.made),
             "kept": list(self.kept),
             "failures": dict(self.failures),

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from extract.decoders._base import check_file
-from extract.video import find_videos, video_name
+from extract.video import video_name
 from tal import shards
 from tal.cache import Cache
-from tal.errors import InputError
+from tal.errors import ConfigError, InputError
 from tal.ledger import Ledger
 from tal.pipeline import speeds
 from tal.pipeline.context import Context, context
@@ -23,7 +23,9 @@ from tal.pipeline.extract_reports import ExtractReport
 from tal.pipeline.filling import Filling
 from tal.pipeline.flow_folders import SavedFlow
 from tal.pipeline.keys import EXTRACT, Paths, as_paths, check_unchanged, identity, key_of, shard_key, shard_path, source
+from tal.pipeline.outlets import Outlet, open_outlet
 from tal.pipeline.parts import WHOLE, Part, Selection
+from tal.pipeline.sources import Sources, at_hand, open_sources
 from tal.pipeline.supervising import Job, make_alone, supervise
 from tal.pipeline.surveying import Survey, Target
 from tal.pipeline.tally import Tally
@@ -58,8 +60,8 @@ def extract(
     there.
 
     Args:
-        videos: Video files and folders of them.
-        out: Folder for ``<video>.safetensors``.
+        videos: Video files and folders of them, or URLs, see `tal.storage`.
+        out: Folder or URL for ``<video>.safetensors``.
         settings: Default: what the package ships.
         part: Which of the videos, for job arrays; random weights are calibrated on the first of all of them.
         only: Shell patterns; a video is worked on only if one fits its name, file name or path. None: all are.
@@ -75,35 +77,53 @@ def extract(
         BackendError: If a decoder or flow engine that was asked for is not there, or the extracting process dies
             without a video in work.
         StorageError: If the folder cannot be written; what was finished before is kept.
+        RemoteError: If a URL cannot be reached or used. Of what fails later, a video at a time is reported.
     """
     ctx, selection = context(settings, cache, progress), Selection(part, tuple(only), tuple(skip))
     return run_job(Job.of(as_paths(videos), Path(out), selection, retry_failed, ctx), ctx)
 
 
-def run_job(job: Job, ctx: Context) -> ExtractReport:
+class Engine(Protocol):
+    """What makes the shards of a job in place of this process and its children."""
+
+    def recipe_for(self, ctx: Context, videos: Sequence[Path]) -> Recipe:
+        """Decide how features are made."""
+
+    def fill(self, filling: Filling, videos: Sequence[Path], job: Job) -> None:
+        """Make what is not there."""
+
+
+def run_job(job: Job, ctx: Context, engine: Engine | None = None) -> ExtractReport:
     """Do what `extract` was asked for, here or in a process that is watched, as ``runtime.isolate`` says."""
     with many_digests(ctx.cache) as cache:
-        return _run_job(job, replace(ctx, cache=cache))
+        return _run_job(job, replace(ctx, cache=cache), engine)
 
 
-def _run_job(job: Job, ctx: Context) -> ExtractReport:
-    started_s, out = time.monotonic(), Path(job.out)
-    found = find_videos([Path(one) for one in job.videos])
-    mine, reasons = job.selection.of(found), unusable(found)
+def _run_job(job: Job, ctx: Context, engine: Engine | None) -> ExtractReport:
+    with open_sources(job.videos, ctx) as (sources, told):
+        return _run_with(job, told, engine, sources)
+
+
+def _run_with(job: Job, ctx: Context, engine: Engine | None, sources: Sources) -> ExtractReport:
+    started_s, found = time.monotonic(), sources.find(job.videos)
+    mine, reasons = job.selection.of(found), unusable([path for path in found if not sources.is_remote(path)])
     usable = [path for path in found if video_name(path) not in reasons]
     reasons = {name: reasons[name] for path in mine if (name := video_name(path)) in reasons}
     if len(reasons) == len(mine):
         return ExtractReport({}, failures=reasons)
-    saved, recipe = SavedFlow.of(ctx.settings), recipe_for(ctx, usable)
-    tally = Tally(failures=reasons)
-    with Ledger(out, ctx.progress.say) as ledger:
+    saved, recipe = SavedFlow.of(ctx.settings), (engine.recipe_for if engine else recipe_for)(ctx, usable)
+    tally, outlet = Tally(failures=reasons), open_outlet(job.out, ctx.cache.root, ctx.settings.runtime)
+    if engine and (sources.stage or outlet.is_remote):
+        raise ConfigError("URLs are for the local engine; leave --engine out, or name folders that all machines share")
+    with Ledger(outlet.folder, ctx.progress.say) as ledger:
         ledger.reap()
-        filling = Filling(Target(ctx, recipe, out, ledger, saved), tally)
-        _fill(filling, [path for path in mine if video_name(path) not in reasons], job)
+        filling = Filling(Target(ctx, recipe, outlet.folder, ledger, saved, sources, outlet), tally)
+        (engine.fill if engine else _fill)(filling, [path for path in mine if video_name(path) not in reasons], job)
     seconds = time.monotonic() - started_s
-    used = ctx.settings.model_copy(update={"extract": recipe.settings})
-    speeds.remember(ctx.cache, used, tally.n_snippets, seconds)
-    return _report(tally, out, mine, seconds)
+    if engine is None:
+        used = ctx.settings.model_copy(update={"extract": recipe.settings})
+        speeds.remember(ctx.cache, used, tally.n_snippets, seconds)
+    return _report(tally, outlet, mine, seconds)
 
 
 def _fill(filling: Filling, videos: Sequence[Path], job: Job) -> None:
@@ -122,11 +142,11 @@ def _fill(filling: Filling, videos: Sequence[Path], job: Job) -> None:
         make_alone(filling, path, key, job)
 
 
-def _report(tally: Tally, folder: Path, videos: Sequence[Path], seconds: float) -> ExtractReport:
+def _report(tally: Tally, outlet: Outlet, videos: Sequence[Path], seconds: float) -> ExtractReport:
     """Put together what happened, videos in their order whatever finished first."""
     names, made = {video_name(path): path for path in videos}, set(tally.made)
     return ExtractReport(
-        {n: shard_path(folder, path) for n, path in names.items() if n not in tally.failures},
+        {n: outlet.address(shard_path(outlet.folder, path)) for n, path in names.items() if n not in tally.failures},
         tuple(name for name in names if name in made),
         {name: tally.failures[name] for name in names if name in tally.failures},
         {name: tally.remarks[name] for name in names if name in tally.remarks},
@@ -178,6 +198,7 @@ def features_of(video: Path, recipe: Recipe, ctx: Context, engines: Engines | No
         with (
             opened_once(recipe, ctx) as own,
             ctx.progress.task(f"extract {video.name}", None, "snippets") as bar,
+            at_hand(ctx.cache, video),
         ):
             features = (engines or own)().extract(video, identity(video, recipe.settings, ctx.cache), bar.advance)
         check_unchanged(video, key, recipe, ctx.cache)

@@ -20,11 +20,11 @@ from filelock import FileLock, Timeout
 from extract.reports import DecodeReport
 from extract.video import video_name
 from tal import shards
-from tal.errors import InputError, StorageError, TalError
+from tal.errors import InputError, RemoteError, StorageError, TalError
 from tal.files import storage_errors
-from tal.ledger import SUSPECT, Record, of_shard, stamp
+from tal.ledger import SUSPECT, Record
 from tal.pipeline.engines import lend_extractor
-from tal.pipeline.keys import absolute, check_unchanged, identity, shard_path
+from tal.pipeline.keys import check_unchanged, identity, shard_key, shard_path
 from tal.pipeline.surveying import Looks, Target
 from tal.pipeline.tally import Tally
 from tal.progress import Task
@@ -92,18 +92,24 @@ class Filling:
                 self._later.append(path)
                 return False
             self._held[path] = lock
-            found = self._take_charge(path, wait)
+            try:
+                found = self._take_charge(path, wait)
+            except (InputError, RemoteError) as error:
+                self._fail(path, self._failed(path, str(error)))
+                found = "failed"
         if found != "ours":
             self._release(path)
-        if found == "made":
+        if found in ("made", "failed"):
             bar.advance(1, video_name(path))
         return found == "ours"
 
-    def _take_charge(self, path: Path, wait: bool) -> Literal["ours", "made", "later"]:
+    def _take_charge(self, path: Path, wait: bool) -> Literal["ours", "made", "later", "failed"]:
         """Enter a locked video into the ledger as ours, unless it is made or another machine's worker has it."""
+        if not self._keys[path]:  # a remote video that was never here
+            self._keys[path] = shard_key(path, self.target.recipe, self.target.ctx.cache)
         name, key, ledger = video_name(path), self._keys[path], self.target.ledger
-        while not self.target.is_there(path, key):
-            if ledger.claim(name, absolute(path), key):
+        while not self.target.is_there(path, key, fresh=True):
+            if ledger.claim(name, self.target.address(path), key):
                 for half in self._halves.pop(name, ()):
                     with suppress(OSError):
                         half.unlink()
@@ -112,7 +118,8 @@ class Filling:
                 self._later.append(path)
                 return "later"
             time.sleep(POLL_S)
-        ledger.mend(of_shard(shard_path(self.target.folder, path), "", absolute(path)))
+        shard = shard_path(self.target.folder, path)
+        ledger.mend(self.target.outlet.record(shard, "", self.target.address(path)))
         return "made"
 
     def _release(self, path: Path) -> None:
@@ -122,7 +129,8 @@ class Filling:
 
     def _pass(self, paths: Iterable[Path], extractor: Extractor, bar: Task, snippets: Task) -> None:
         """Send locked videos through the engines; what is finished is written and unlocked at once."""
-        with closing(extractor.run(self._requests(paths, bar), snippets.advance)) as results:
+        run = extractor.run(self._requests(paths, bar), snippets.advance)
+        with closing(run) as results, self.target.sources.stopping():
             for request, found in results:
                 self._spent[request.path] = request.seconds
                 try:
@@ -137,16 +145,22 @@ class Filling:
     def _requests(self, paths: Iterable[Path], bar: Task) -> Iterator[Request]:
         from extract.features import Request
 
-        for path in paths:
-            try:
-                about = identity(path, self.target.recipe.settings, self.target.ctx.cache)
-            except (OSError, InputError) as error:
-                said = f"{path}: cannot read: {error.strerror}" if isinstance(error, OSError) else str(error)
-                self._fail(path, self._failed(path, said))
-                self._release(path)
-                bar.advance(1, video_name(path))
-                continue
-            yield Request(path, about, self.target.saved.aside(path))
+        with closing(self.target.sources.ahead(paths)) as ready:
+            for path, problem in ready:
+                try:
+                    if problem is not None:
+                        raise problem
+                    about = identity(path, self.target.recipe.settings, self.target.ctx.cache)
+                except (OSError, InputError, RemoteError) as error:
+                    if problem is None:
+                        self.target.sources.done(path)
+                    said = f"{path}: cannot read: {error.strerror}" if isinstance(error, OSError) else str(error)
+                    self._fail(path, self._failed(path, said))
+                    self._release(path)
+                    bar.advance(1, video_name(path))
+                    continue
+                yield Request(path, about, self.target.saved.aside(path))
+                self.target.sources.done(path)  # it has been read when the next one is asked for
 
     def _take(self, path: Path, found: Features | TalError, extractor: Extractor) -> None:
         """Write the shard of a video that ended well, and give its flow images their place."""
@@ -158,8 +172,9 @@ class Filling:
             check_unchanged(path, key, target.recipe, target.ctx.cache)
             target.saved.publish(path, key)
             digest = shards.write(shard, found, key)
+            target.outlet.publish(shard, target.sources.noted(path, target.sources.digest(path)))
         record = self._done(path, found, digest)
-        target.ledger.finish(replace(record, source=look, shard=stamp(shard)))
+        target.ledger.finish(replace(record, source=look, shard=target.outlet.stamp(shard)))
         self.tally.count(record)
         if record.note:
             target.ctx.progress.say(f"{path}: {record.note}")
@@ -168,7 +183,7 @@ class Filling:
         remark = DecodeReport.from_dict(found.provenance["video"]["decode"]).remark()
         return Record(
             video_name(path),
-            absolute(path),
+            self.target.address(path),
             "damaged" if remark else "done",
             remark,
             key=self._keys[path],
@@ -183,15 +198,16 @@ class Filling:
         return Record(video_name(path), state="failed", note=reason, key=self._keys[path], seconds=seconds)
 
     def _fail(self, path: Path, record: Record) -> None:
+        record = replace(record, note=self.target.sources.named(record.note))
         self.tally.count(record)
-        self.target.ledger.finish(replace(record, path=absolute(path)))
+        self.target.ledger.finish(replace(record, path=self.target.address(path)))
         self.target.ctx.progress.say(f"failed: {record.note}")
 
 
 def _look(target: Target, path: Path) -> str:
     """Return what a video looks like; nothing where it is gone, which `check_unchanged` tells."""
     try:
-        return Looks(target.recipe).of(path)
+        return Looks(target.recipe, target.sources).of(path)
     except OSError:
         return ""
 

@@ -12,7 +12,7 @@ from safetensors.numpy import save
 
 import tal
 from extract.decoders._base import check_file
-from extract.video import find_videos, video_name
+from extract.video import video_name
 from tal import config, models, shards
 from tal.cache import Cache, Stage
 from tal.errors import BatchError, InputError, TalError
@@ -24,6 +24,7 @@ from tal.pipeline.engines import Recipe, recipe_for, recipe_of
 from tal.pipeline.extraction import Paths, as_paths, features_of, opened_once, shard_key, shard_path
 from tal.pipeline.guides import read_activations
 from tal.pipeline.kinetics import kinetics_model, preset
+from tal.pipeline.sources import is_remote, open_sources
 from tal.progress import Progress
 from tal.results import Results, dumps, read_results, write_results
 from tal.settings import Settings
@@ -50,7 +51,8 @@ def localize(
     """Find when actions happen in videos.
 
     Args:
-        videos: Video files and folders of them; none for all videos whose shards lie in `features`.
+        videos: Video files and folders of them, or URLs (`tal.storage`); none for all videos whose shards lie in
+            `features`.
         model: A run folder or its ``model.safetensors``. None: the 400 classes of Kinetics, by I3D's own head.
         settings: Default: `model_settings` of the model. A trained model's features are always made as in training.
         features: Folder in which fitting shards are looked for first.
@@ -69,15 +71,24 @@ def localize(
         chosen: ActionModel = TrainedModel(Path(model), ctx.settings.runtime.device)
         files, failures = shards_in(folder)
     else:
-        found = find_videos(given)
-        chosen, recipe = open_model(model, found, ctx)
-        files, failures = gather_shards(found, recipe, folder, ctx)
+        chosen, files, failures = _of_videos(given, model, folder, ctx)
     results = _localize_shards(files, chosen, ctx)[0]
     if activations:
         _write_activations(files, chosen, Path(activations), ctx.cache)
     if failures:
         raise LocalizeBatchError(results, failures)
     return results
+
+
+def _of_videos(
+    given: Sequence[Path], model: Path | str | None, folder: Path | None, ctx: Context
+) -> tuple[ActionModel, dict[str, Path], dict[str, str]]:
+    """Return what finds actions in these videos, their shards, and why there are none for some."""
+    with open_sources(given, ctx) as (sources, told):
+        found = sources.find(given)
+        chosen, recipe = open_model(model, found, told)
+        files, failures = gather_shards(found, recipe, folder, told)
+    return chosen, files, {name: sources.named(reason) for name, reason in failures.items()}
 
 
 def open_model(model: Path | str | None, videos: Sequence[Path], ctx: Context) -> tuple[ActionModel, Recipe]:
@@ -176,7 +187,8 @@ def shards_in(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
 
 
 def _shard_of(video: Path, folder: Path | None, recipe: Recipe, ctx: Context, engines: Engines) -> Path:
-    check_file(video)
+    if not is_remote(ctx.cache, video):
+        check_file(video)
     there = shard_path(folder, video) if folder else None
     if there and there.exists() and shards.is_current(there, shard_key(video, recipe, ctx.cache)):
         return there

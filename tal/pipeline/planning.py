@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import timedelta
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from extract import backbones, decoders, flow_images
 from extract.resample import slot_of
 from extract.snippets import n_snippets
-from extract.video import find_videos, video_name
+from extract.video import video_name
 from tal import shards
 from tal.cache import Cache, difference
 from tal.errors import InputError, ShardError
@@ -23,64 +22,22 @@ from tal.pipeline.engines import Recipe, recipe_if_there, resolved
 from tal.pipeline.extraction import unusable
 from tal.pipeline.flow_folders import SavedFlow
 from tal.pipeline.keys import Paths, as_paths, key_of, shard_path, source
+from tal.pipeline.outlets import Outlet, open_outlet
 from tal.pipeline.parts import WHOLE, Part, Selection
 from tal.pipeline.peeking import peeking
+from tal.pipeline.plans import Plan, Planned
+from tal.pipeline.sources import Sources, StagedCache, open_sources
 from tal.progress import Progress
 from tal.settings import ExtractSettings, Settings
+
+__all__ = ["Plan", "Planned", "plan_extraction"]
 
 HEADER_BYTES = 1500
 """About what a shard holds beside its tensors."""
 MAX_CHANGES = 3
-Action = Literal["make", "keep", "redo", "unusable"]
 NO_FLOW = "its flow images are not there"
 NO_TIME = "no estimate of time: nothing was extracted with these settings on this machine so far"
 NO_WEIGHTS = "the weights are not here yet: shards are compared without them"
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What would become of one video.
-
-    Attributes:
-        path: The video.
-        action: ``make``, ``keep``, ``redo`` or ``unusable``.
-        reason: Why it would be made again, or cannot be used, in one line; else empty.
-        duration_s: When the video ends, seconds: as the file claims, or as its shard that is kept says.
-        n_snippets: Snippets in that time, or in the shard.
-        n_bytes: About the size of the shard, or the size of the one that is kept.
-    """
-
-    path: Path
-    action: Action
-    reason: str = ""
-    duration_s: float | None = None
-    n_snippets: int | None = None
-    n_bytes: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {**asdict(self), "path": str(self.path)}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What an extraction would do.
-
-    Attributes:
-        videos: In the order in which they would be taken.
-        notes: What else is to be said, one line each.
-    """
-
-    videos: tuple[Planned, ...]
-    notes: tuple[str, ...] = ()
-
-    def of(self, *actions: Action) -> tuple[Planned, ...]:
-        """Return the videos with which one of these would be done."""
-        return tuple(one for one in self.videos if one.action in actions)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {"videos": [one.to_dict() for one in self.videos], "notes": list(self.notes)}
 
 
 def plan_extraction(
@@ -105,12 +62,21 @@ def plan_extraction(
         WeightsError: If weights that were named are not there.
         BackendError: If a decoder or flow engine that was asked for is not there.
     """
-    given, found = context(settings, cache, progress), find_videos(as_paths(videos))
-    mine, reasons = Selection(part, tuple(only), tuple(skip)).of(found), unusable(found)
+    paths, selection = as_paths(videos), Selection(part, tuple(only), tuple(skip))
+    with open_sources(paths, context(settings, cache, progress)) as (sources, given):
+        return _plan(sources, sources.find(paths), str(out), selection, retry_failed, given)
+
+
+def _plan(
+    sources: Sources, found: Sequence[Path], out: str, selection: Selection, retry_failed: bool, given: Context
+) -> Plan:
+    mine, reasons = selection.of(found), unusable([path for path in found if not sources.is_remote(path)])
+    outlet = open_outlet(out, given.cache.root, given.settings.runtime, read_only=True)
     usable = [path for path in found if video_name(path) not in reasons]
-    with peeking(given.cache) as peek:
-        poison = {} if retry_failed else poisoned(Path(out))
-        planner = _Planner(Context(given.settings, peek, given.progress), Path(out), usable, poison)
+    with peeking(given.cache) as memo:
+        peek = StagedCache(memo, sources.stage) if sources.stage else memo
+        poison = {} if retry_failed else poisoned(outlet.folder)
+        planner = _Planner(Context(given.settings, peek, given.progress), outlet, sources, usable, poison)
         with given.progress.task("look", len(mine), "videos") as bar:
             done = []
             for path in mine:
@@ -125,9 +91,10 @@ class _Planner:
     """Decides video by video; weights and decoder are looked for when a video first needs them."""
 
     def __init__(
-        self, ctx: Context, folder: Path, videos: Sequence[Path], poison: Mapping[str, Record] | None = None
+        self, ctx: Context, outlet: Outlet, sources: Sources, videos: Sequence[Path], poison: Mapping[str, Record]
     ) -> None:
-        self._ctx, self._folder, self._videos, self._poison = ctx, folder, videos, poison or {}
+        self._ctx, self._outlet, self._videos, self._poison = ctx, outlet, videos, poison
+        self._sources = sources
         self._saved = SavedFlow.of(ctx.settings)
         self._settings = resolved(ctx.settings.extract, ctx.settings.runtime.device)
         self._recipe: list[Recipe | None] = []
@@ -139,9 +106,11 @@ class _Planner:
 
     def plan(self, path: Path) -> Planned:
         """Say what would become of a video."""
-        target = shard_path(self._folder, path)
+        target = shard_path(self._outlet.folder, path)
         try:
             self._check_flow(path)
+            if self._sources.is_remote(path) or self._outlet.is_remote:
+                return self._plan_remote(path, target)
             reason = self._why_redo(path, target) if target.exists() else ""
             if target.exists() and not reason:
                 return _kept(path, target)
@@ -165,6 +134,20 @@ class _Planner:
         if rate is None:
             return (NO_TIME,)
         return (f"about {timedelta(seconds=ceil(sum(due) / rate))} at {rate:.3g} snippets/s, as the last time",)
+
+    def _plan_remote(self, path: Path, target: Path) -> Planned:
+        """Say what would become of a video without fetching anything: headers are read, lengths are not known."""
+        place = Path(self._sources.address(path) or path)
+        known = not self._sources.is_remote(path) or self._sources.digest(path)
+        fields = self._key_fields()
+        if known and "weights" in fields and not self._ctx.cache.force:
+            key = key_of(source(path, self._settings, self._ctx.cache), fields)
+            if self._outlet.has(target, key) and self._saved.is_kept(path, key):
+                about = self._outlet.record(target)
+                return Planned(place, "keep", "", about.duration_s, about.n_snippets)
+        if known and self._is_poison(path):
+            return Planned(place, "unusable", self._poison[video_name(path)].note)
+        return Planned(place, "make")
 
     def _check_flow(self, path: Path) -> None:
         self._saved.check(path)

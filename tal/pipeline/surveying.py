@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from extract.video import video_name
-from tal import shards
-from tal.errors import InputError
+from tal.errors import InputError, RemoteError
 from tal.files import digest_of
-from tal.ledger import SUSPECT, Ledger, Record, of_shard, stamp
+from tal.ledger import SUSPECT, Ledger, Record
 from tal.pipeline.context import Context
 from tal.pipeline.engines import Recipe
 from tal.pipeline.flow_folders import SavedFlow
 from tal.pipeline.keys import absolute, shard_key, shard_path
+from tal.pipeline.outlets import Outlet
+from tal.pipeline.sources import Sources
 from tal.pipeline.tally import Tally
 
 
@@ -29,6 +31,8 @@ class Target:
     Attributes:
         ledger: Of the folder.
         saved: Where flow is written as images.
+        sources: Where the videos come from.
+        sink: Where the shards go from the folder, if that is elsewhere.
     """
 
     ctx: Context
@@ -36,12 +40,23 @@ class Target:
     folder: Path
     ledger: Ledger
     saved: SavedFlow = field(default_factory=SavedFlow)
+    sources: Sources = field(default_factory=Sources)
+    sink: Outlet | None = None
 
-    def is_there(self, path: Path, key: str) -> bool:
-        """Return whether nothing is left to be made of a video."""
-        target = shard_path(self.folder, path)
-        flow_is_there = self.saved.is_kept(path, key)
-        return flow_is_there and not self.ctx.cache.force and target.exists() and shards.is_current(target, key)
+    @cached_property
+    def outlet(self) -> Outlet:
+        """Where the shards go."""
+        return self.sink or Outlet(self.folder)
+
+    def is_there(self, path: Path, key: str, fresh: bool = False) -> bool:
+        """Return whether nothing is left to be made of a video; `fresh` asks again what others may have made."""
+        if not self.saved.is_kept(path, key) or self.ctx.cache.force:
+            return False
+        return self.outlet.is_current(shard_path(self.folder, path), key, fresh)
+
+    def address(self, path: Path) -> str:
+        """Return where a video lies, for the ledger."""
+        return self.sources.address(path) or absolute(path)
 
 
 class Survey:
@@ -63,13 +78,13 @@ class Survey:
         self._target, self._tally, self._retry = target, tally, retry_failed
         self._known = target.ledger.records()
         self._news = [Record(name, state="failed", note=reason) for name, reason in tally.failures.items()]
-        self._looks = Looks(target.recipe)
+        self._looks = Looks(target.recipe, target.sources)
 
     def of(self, videos: Sequence[Path]) -> Survey:
         """Look at all of these, and write down what was found."""
         with self._target.ctx.progress.task("look", len(videos), "videos") as bar:
             for path in videos:
-                if key := self.pending(path):
+                if (key := self.pending(path)) is not None:
                     self._sort_in(path, key)
                 bar.advance(1, path.name)
         self._target.ledger.put(self._news)
@@ -77,27 +92,42 @@ class Survey:
         return self
 
     def pending(self, path: Path) -> str | None:
-        """Return the key of the shard that must be made, or None."""
+        """Return the key of the shard that must be made, or None; empty where only fetching the video would tell."""
         try:
             self._target.saved.check(path)
             look = self._looks.of(path)
             if self._is_known(path, look):
                 return None
+            if not self._has_digest(path):
+                return ""
             key = shard_key(path, self._target.recipe, self._target.ctx.cache)
             if not self._target.is_there(path, key):
                 return key
-            self._news.append(of_shard(shard_path(self._target.folder, path), look, absolute(path)))
+            shard = shard_path(self._target.folder, path)
+            self._news.append(self._target.outlet.record(shard, look, self._target.address(path)))
         except OSError as error:
             self._fail(path, f"{path}: cannot read: {error.strerror}")
-        except InputError as error:
+        except (InputError, RemoteError) as error:
             self._fail(path, str(error))
         return None
+
+    def _has_digest(self, path: Path) -> bool:
+        """Return whether a video's digest can be told without fetching it; its outlet may remember it."""
+        sources = self._target.sources
+        if not sources.is_remote(path) or sources.digest(path):
+            return True
+        noted = self._target.outlet.source(video_name(path))
+        if not noted or noted != sources.noted(path, noted.get("sha256", "")):
+            return False
+        sources.learn(path, noted["sha256"])
+        return True
 
     def _is_known(self, path: Path, look: str) -> bool:
         one = self._known.get(video_name(path))
         if one is None or not one.is_finished or not look or one.source != look or self._target.ctx.cache.force:
             return False
-        return one.shard == stamp(shard_path(self._target.folder, path)) and self._target.saved.is_kept(path, one.key)
+        is_same = one.shard == self._target.outlet.stamp(shard_path(self._target.folder, path))
+        return is_same and self._target.saved.is_kept(path, one.key)
 
     def _sort_in(self, path: Path, key: str) -> None:
         one = self._known.get(video_name(path), Record(""))
@@ -107,14 +137,15 @@ class Survey:
             (self.suspects if one.crashes_with(key) >= SUSPECT else self.waiting)[path] = key
 
     def _fail(self, path: Path, reason: str) -> None:
+        reason = self._target.sources.named(reason)
         self._tally.failures[video_name(path)] = reason
-        self._news.append(Record(video_name(path), absolute(path), "failed", reason))
+        self._news.append(Record(video_name(path), self._target.address(path), "failed", reason))
 
     def _awaited(self) -> Iterator[Record]:
         for path, key in {**self.waiting, **self.suspects}.items():
             name = video_name(path)
             crashes = self._known.get(name, Record("")).crashes_with(key)
-            yield Record(name, absolute(path), key=key, crashes=crashes)
+            yield Record(name, self._target.address(path), key=key, crashes=crashes)
 
 
 class Looks:
@@ -122,15 +153,20 @@ class Looks:
 
     Args:
         recipe: How features are made.
+        sources: Where the videos come from.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, sources: Sources | None = None) -> None:
+        self._sources = sources or Sources()
         self._recipe = "" if recipe.settings.reads_flow else _digest(recipe.key_fields)
 
     def of(self, path: Path) -> str:
         """Return a video's look; empty where it does not show, as that of a folder of flow images."""
         if not self._recipe:
             return ""
+        look = self._sources.look(path)
+        if look is not None:
+            return look and f"{self._recipe}:{look}:{self._sources.address(path)}"
         found = path.stat()
         return f"{self._recipe}:{found.st_size}:{found.st_mtime_ns}:{absolute(path)}"
 

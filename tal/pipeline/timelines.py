@@ -155,9 +155,11 @@ def _damage(about: ShardHeader) -> Iterator[Mark]:
     """Yield where a video's pictures are missing; damage whose place is not known is a mark over all of it."""
     video = about.provenance.get("video")
     plain = video.get("decode") if isinstance(video, Mapping) else None
+    if not isinstance(plain, Mapping):
+        return
     try:
         report = DecodeReport.from_dict(plain)
-    except (KeyError, TypeError, ValueError):  # none, or written by another version: nothing is known
+    except (KeyError, TypeError, ValueError):  # written by another version: nothing is known
         return
     for start_s, end_s in report.gaps:
         yield Mark("gap", Segment(start_s, end_s), f"no pictures for {end_s - start_s:.2f} s")

@@ -98,6 +98,9 @@ class RuntimeSettings(Section):
             ``all``, the Python API ``suspects``.
         save_flow: Folder into which `tal extract` also writes flow as images; empty for nowhere.
         checkpoint_every: Updates between training checkpoints.
+        stage_gb: Most room that local copies of remote files take, GB (10^9 bytes); what was used longest ago goes.
+        retries: How often a store on the network is asked again before something counts as failed; the waits between
+            grow from about 1 s to 30 s.
     """
 
     device: str = "auto"
@@ -106,3 +109,5 @@ class RuntimeSettings(Section):
     isolate: Literal["auto", "all", "suspects", "none"] = "auto"
     save_flow: str = ""
     checkpoint_every: int = Field(200, ge=1)
+    stage_gb: float = Field(20.0, gt=0)
+    retries: int = Field(5, ge=0, le=100)
