@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from tal.annotations import Truth
+from tal.diagnosis import DiagnoseSettings
 from tal.errors import AnnotationError
 from tal.evaluation import Evaluation
 from tal.pipeline.context import Context
 from tal.pipeline.diagnosing import diagnose
 from tal.pipeline.evaluating import evaluate
-from tal.pipeline.learning import METRICS
 from tal.results import Results
 from tal.settings import Settings
 
@@ -34,13 +34,12 @@ def overview_of(results: Results, truth: Truth | None, run: Path | None, ctx: Co
     """
     from tal.report.dataset import overview
 
-    trained = run if run is not None and (run / METRICS).is_file() else None
     if truth is None:
-        return overview(results, evaluation=_evaluation(run), run=trained)
+        return overview(results, evaluation=_evaluation(run), run=run)
     chosen = _same_subset(ctx.settings, _evaluation(run))
     evaluation = evaluate(results, truth, chosen, progress=ctx.progress)
-    diagnosis = diagnose(results, truth, chosen, progress=ctx.progress)
-    return overview(results, truth, evaluation=evaluation, diagnosis=diagnosis, run=trained)
+    diagnosis = diagnose(results, truth, chosen, DiagnoseSettings(buckets="quantiles"), progress=ctx.progress)
+    return overview(results, truth, evaluation=evaluation, diagnosis=diagnosis, run=run)
 
 
 def _same_subset(settings: Settings, before: Evaluation | None) -> Settings:
