@@ -182,10 +182,14 @@ def test_the_stages_from_bucket_to_bucket(s3: Any, world: World, ran: Done, tmp_
     assert b'"step": 20' in body(s3, "runs/stpn/metrics.jsonl")
     model, found = ("--model", s3_url("runs/stpn")), s3_url("detections.json")
     run("localize", VIDEOS, *model, "-f", OUT, "-o", found, *OPTIONS[-2:])
-    expected = json.loads((world.folder / "out/runs/stpn/detections.json").read_text())["results"]
+    features, here = world.folder / "out" / "features", {"cwd": tmp_path, "cache": tmp_path / "other"}
+    tal("train", "-l", world.data.labels, "-f", features, "--runs", tmp_path / "runs", *OPTIONS, **here)
+    tal("localize", "--model", tmp_path / "runs/stpn", "-f", features, "-o", tmp_path / "local.json", **here)
+    expected = json.loads((tmp_path / "local.json").read_text())["results"]
     assert json.loads(body(s3, "detections.json"))["results"] == expected
     told = run("evaluate", found, s3_url("annotations.json"), "--subset", "test", "--json")
-    local = json.loads((world.folder / "out/runs/stpn/evaluation.json").read_text())
+    evaluated = tal("evaluate", "local.json", world.data.annotations, "--subset", "test", "--json", **here)
+    local = json.loads(evaluated.stdout)
     assert json.loads(told.stdout)["video_map"] == local["video_map"] > 0
     status = json.loads(run("status", OUT, "--json").stdout)
     assert (status["folder"], status["counts"]["done"], status["lost"], status["others"]) == (OUT, 10, 0, 0)

@@ -101,7 +101,11 @@ def test_default_looks_in_the_named_folder_then_in_the_cache(tmp_path: Path, mon
     ("spec", "kind", "message"),
     [
         ("rgb=a.pt", ConfigError, "weights 'rgb=a.pt' name no file for stream 'flow'; write rgb=FILE,flow=FILE"),
-        ("rgb=a.pt,flow=no.pt", WeightsError, "weights for stream 'flow': no such file: no.pt"),
+        (
+            "rgb=a.pt,flow=no.pt",
+            WeightsError,
+            "weights for stream 'flow': no such file: no.pt; name one with --weights flow=FILE",
+        ),
         ("a.pt", ConfigError, "weights 'a.pt' is one file for 2 streams; write rgb=FILE,flow=FILE"),
         (
             "defualt",

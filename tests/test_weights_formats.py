@@ -71,7 +71,7 @@ def test_folders_and_pipes_are_no_weights(tmp_path: Path) -> None:
     for path, what in ((tmp_path, "a folder"), (tmp_path / "pipe", "a device or pipe")):
         with pytest.raises(WeightsError) as error:
             weights.load(path, "rgb")
-        assert str(error.value) == f"{path}: {what}, not a weight file"
+        assert str(error.value) == f"{path}: {what}, not a weight file; name the file itself"
 
 
 def zipped(path: Path, method: int = zipfile.ZIP_STORED, **parts: bytes) -> Path:
@@ -82,7 +82,7 @@ def zipped(path: Path, method: int = zipfile.ZIP_STORED, **parts: bytes) -> Path
 
 
 def test_archives_that_pytorch_does_not_write(tmp_path: Path) -> None:
-    packed = "refused: a zip archive with packed parts, which PyTorch does not write"
+    packed = "refused: a zip archive with packed parts, which PyTorch does not write; get it again"
     program = "refused: a TorchScript archive, which holds a program; weights hold tensors only"
     bomb = zipped(tmp_path / "bomb", zipfile.ZIP_DEFLATED, data_pkl=bytes(1 << 24))
     assert bomb.stat().st_size < 1 << 16
