@@ -8,20 +8,19 @@ know RGB only.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
 from pathlib import Path
 
 from extract.backbones._base import Backbone, Embedder, Training
 from tal.errors import BackendError, ConfigError, suggest
+from tal.registry import public_modules
 
 __all__ = ["Backbone", "Embedder", "Training", "available", "get", "load", "names", "why_not"]
 
 
 @cache
 def _backbones() -> dict[str, Backbone]:
-    families = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-    modules = [importlib.import_module(f"{__name__}.{family}") for family in families]
+    modules = [importlib.import_module(f"{__name__}.{family}") for family in public_modules(__path__)]
     return {backbone.name: backbone for module in modules for backbone in module.BACKBONES}
 
 

@@ -9,12 +9,12 @@ names it.
 
 from __future__ import annotations
 
-import pkgutil
 from importlib import import_module
 from typing import Any
 
 from extract.decoders._base import Decoder
 from tal.errors import BackendError, ConfigError, suggest
+from tal.registry import public_modules
 
 
 def available() -> dict[str, str | None]:
@@ -71,7 +71,7 @@ def _best(container: str) -> str:
 
 
 def _names() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return public_modules(__path__)
 
 
 def _module(name: str) -> Any:

@@ -8,11 +8,11 @@ belongs in a cache key: engines differ by hundredths of a pixel.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
 
 from extract.flow._base import FlowBackend, motion_px, to_gray
 from tal.errors import BackendError, ConfigError, suggest
+from tal.registry import public_modules
 
 __all__ = ["FlowBackend", "available", "choose", "load", "motion_px", "to_gray"]
 
@@ -20,7 +20,7 @@ __all__ = ["FlowBackend", "available", "choose", "load", "motion_px", "to_gray"]
 @cache
 def _backends() -> dict[str, type[FlowBackend]]:
     """Return name to engine, the best first."""
-    names = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
+    names = public_modules(__path__)
     modules = {name.replace("_", "-"): importlib.import_module(f"{__name__}.{name}") for name in names}
     found = {name: module.Backend for name, module in modules.items() if hasattr(module, "Backend")}
     return dict(sorted(found.items(), key=lambda item: (-item[1].priority, item[0])))

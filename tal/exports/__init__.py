@@ -13,13 +13,11 @@ A new format is one file here; nothing else names it.
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
 from typing import Any
 
-from tal.errors import ConfigError, suggest
 from tal.exports._base import ExportOptions, Layout, Media, ReadOptions, Video, file_name
 from tal.exports._choice import choose
+from tal.registry import Formats
 
 __all__ = [
     "ExportOptions",
@@ -36,28 +34,29 @@ __all__ = [
     "writable",
 ]
 
+_formats = Formats(__name__, __path__, "format", dash="-")
+
 
 def available() -> list[str]:
     """Return the names of all formats."""
-    names = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(name.replace("_", "-") for name in names if not name.startswith("_"))
+    return _formats.names()
 
 
 def writable() -> list[str]:
     """Return the names of the formats that detections can be written in."""
-    return [name for name in available() if _writes(_module(name))]
+    return _formats.names(lambda module: hasattr(module, "pieces") or hasattr(module, "write"))
 
 
 def readable() -> list[str]:
     """Return the names of the formats that ground truth can be read from."""
-    return [name for name in available() if hasattr(_module(name), "read")]
+    return _formats.names(lambda module: hasattr(module, "read"))
 
 
 def suffixes() -> dict[str, str]:
     """Return the suffixes that tell a readable format, with its name."""
     found: dict[str, list[str]] = {}
     for name in readable():
-        found.setdefault(_module(name).LAYOUT.suffix, []).append(name)
+        found.setdefault(_formats.module(name).LAYOUT.suffix, []).append(name)
     return {suffix: names[0] for suffix, names in found.items() if len(names) == 1}
 
 
@@ -72,16 +71,4 @@ def load(name: str, to: str) -> Any:
         ConfigError: If there is no such format, or it can only do the other.
     """
     known = writable() if to == "export" else readable()
-    if name in known:
-        return _module(name)
-    if name in available():
-        raise ConfigError(f"no {to} of '{name}'; known for {to}: {', '.join(known)}")
-    raise ConfigError(f"unknown format '{name}'{suggest(name, known)}")
-
-
-def _writes(module: Any) -> bool:
-    return hasattr(module, "pieces") or hasattr(module, "write")
-
-
-def _module(name: str) -> Any:
-    return import_module(f"{__name__}.{name.replace('-', '_')}")
+    return _formats.load(name, known, f"no {to} of '{name}'; known for {to}")

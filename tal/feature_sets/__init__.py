@@ -11,15 +11,13 @@ A new format is one file here; nothing else names it.
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
 from typing import Any
 
-from tal.errors import ConfigError, suggest
 from tal.feature_sets._base import Content, ImportOptions, Item, Layout, check_streams, safe_name
 from tal.feature_sets._durations import Duration, read_durations
 from tal.feature_sets._files import as_matrix
 from tal.feature_sets._grids import Placed, place
+from tal.registry import Formats
 
 __all__ = [
     "Content",
@@ -39,20 +37,22 @@ __all__ = [
     "safe_name",
 ]
 
+_formats = Formats(__name__, __path__, "feature format")
+
 
 def available() -> list[str]:
     """Return the names of all formats."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return _formats.names()
 
 
 def importable() -> list[str]:
     """Return the names of the formats that can be read."""
-    return [name for name in available() if hasattr(_module(name), "find")]
+    return _formats.names(lambda module: hasattr(module, "find"))
 
 
 def exportable() -> list[str]:
     """Return the names of the formats that can be written."""
-    return [name for name in available() if hasattr(_module(name), "exporting")]
+    return _formats.names(lambda module: hasattr(module, "exporting"))
 
 
 def load(name: str, to: str) -> Any:
@@ -66,12 +66,4 @@ def load(name: str, to: str) -> Any:
         ConfigError: If there is no such format, or it can only do the other.
     """
     known = importable() if to == "import" else exportable()
-    if name in known:
-        return _module(name)
-    if name in available():
-        raise ConfigError(f"features cannot be {to}ed as '{name}'; known for {to}: {', '.join(known)}")
-    raise ConfigError(f"unknown feature format '{name}'{suggest(name, known)}")
-
-
-def _module(name: str) -> Any:
-    return import_module(f"{__name__}.{name}")
+    return _formats.load(name, known, f"features cannot be {to}ed as '{name}'; known for {to}")

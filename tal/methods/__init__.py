@@ -6,7 +6,6 @@ method is one file here and one YAML under ``configs/methods``; nothing else nam
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
@@ -16,11 +15,12 @@ from pydantic import BaseModel
 
 from tal import config
 from tal.errors import ConfigError, suggest
+from tal.registry import public_modules
 
 
 def available() -> list[str]:
     """Return the names of the methods, without loading any of them."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return public_modules(__path__)
 
 
 def load(name: str) -> ModuleType:
