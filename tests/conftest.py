@@ -12,6 +12,16 @@ from small import OPTIONS, Done, World, make_world, tal
 
 # Compiled once for all tests, those that start the command line anew included.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".numba_cache"))
+# Several pytest processes share the cores.
+if n_processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // n_processes)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process, which shares their fixtures, and all that need the Ray cluster, too."""
+    for item in items:
+        needs_ray = "raylets" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("ray" if needs_ray else item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -205,7 +205,7 @@ def test_an_interrupted_extraction_keeps_what_was_finished(world: World, tmp_pat
 
 def test_a_killed_training_ends_as_an_undisturbed_one(world: World, tmp_path: Path) -> None:
     features, labels = world.folder / "out" / "features", world.data.labels
-    long = ["--set", "train.steps=400", "--set", "runtime.checkpoint_every=20"]
+    long = ["--set", "train.steps=150", "--set", "runtime.checkpoint_every=10"]
     process = _start(world, tmp_path, "train", "-l", str(labels), "-f", str(features), *long)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("cache/train/??/*.work/checkpoint.pt")) and time.monotonic() < deadline:
@@ -213,7 +213,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(world: World, tmp_path: Pa
     process.kill()
     process.communicate(timeout=60)
     assert list(tmp_path.glob("cache/train/??/*.work/checkpoint.pt")), "it was killed in the middle"
-    wanted = settings("train.steps=400", "runtime.checkpoint_every=20")
+    wanted = settings("train.steps=150", "runtime.checkpoint_every=10")
     resumed = tal.train(features, labels, wanted, runs=tmp_path / "a", cache=Cache(tmp_path / "cache"))
     undisturbed = tal.train(features, labels, wanted, runs=tmp_path / "b", cache=Cache(tmp_path / "other"))
     assert resumed.model.read_bytes() == undisturbed.model.read_bytes()
