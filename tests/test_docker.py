@@ -50,12 +50,26 @@ def last(target: str, word: str) -> str:
     return next(rest for found, rest in reversed(steps(target)) if found == word)
 
 
+def sources(steps: list[Step]) -> set[str]:
+    """What the folder of the build, not another stage, gives."""
+    copied = [rest.split() for word, rest in steps if word == "COPY" and not rest.startswith("--from")]
+    return {part for parts in copied for part in parts[:-1]}
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_program_runs_as_a_user(target: str) -> None:
-    assert last(target, "USER") == "tal" and steps(target)[-1] == ("USER", "tal")
+    assert steps(target)[-1] == ("USER", "tal")
+    assert "useradd --no-create-home --home-dir /cache --uid 1000 tal" in " ".join(rest for _, rest in steps(target))
+    assert not any(word in rest for _, rest in steps(target) for word in ("sudo", "chmod", "setuid"))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_any_user_may_write_to_the_volumes_and_has_a_home(target: str) -> None:
+    """``--user "$(id -u)"`` names one who is in no list of users: without a name, without a home."""
     made = next(rest for word, rest in steps(target) if word == "RUN" and "useradd" in rest)
-    assert "--uid 1000" in made and "chown tal:tal /data /cache" in made
-    assert not any(word in rest for _, rest in steps(target) for word in ("sudo", "chmod 777", "chmod a+w", "setuid"))
+    assert made.endswith("install -d -m 1777 -o tal -g tal /data /cache")
+    given = dict(part.split("=", 1) for word, rest in steps(target) if word == "ENV" for part in rest.split())
+    assert given["HOME"] == given["TAL_CACHE"] == "/cache" and given["USER"] == "tal"
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -63,33 +77,45 @@ def test_the_program_is_the_entry_point_and_gets_signals(target: str) -> None:
     """In exec form: a shell in between would keep ``docker stop`` from the program."""
     assert json.loads(last(target, "ENTRYPOINT")) == ["tal"]
     assert last(target, "HEALTHCHECK").endswith('CMD ["tal", "doctor"]')
+    assert not any(word == "STOPSIGNAL" for word, _ in steps(target))  # SIGTERM
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_data_and_cache_are_volumes(target: str) -> None:
     assert json.loads(last(target, "VOLUME")) == ["/data", "/cache"]
     assert last(target, "WORKDIR") == "/data"
-    assert any(word == "ENV" and "TAL_CACHE=/cache" in rest for word, rest in steps(target))
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_dependencies_come_before_the_code(target: str) -> None:
-    """So that a change of the code installs nothing again, and what is installed is pinned."""
-    made = steps(target)
-    code = made.index(("COPY", ". ."))
-    before = [rest for word, rest in made[:code] if word == "RUN"]
-    after = [rest for word, rest in made[code:] if word == "RUN"]
-    assert any("docker/dependencies" in rest for rest in before)
-    assert after and all("--no-deps" in rest for rest in after)
+def test_dependencies_are_a_layer_below_the_code(target: str) -> None:
+    """So that a change of the code sends and installs nothing else again."""
+    copied = [rest for word, rest in steps(target) if word == "COPY"]
+    assert copied[:2] == [
+        f"--from={'cpu' if target == 'cpu' else 'gpu'}-dependencies /opt/venv /opt/venv",
+        "--from=package /opt/tal /opt/tal",
+    ]
+    assert not sources(steps(target)), "images take from other stages only, so that no build tool or source stays"
+
+
+def test_only_the_stage_of_the_package_sees_the_code() -> None:
+    seen = {name: sources(own) for name, (_, own) in stages().items()}
+    assert seen.pop("package") == {"."}
+    assert set().union(*seen.values()) == {
+        "constraints.txt",
+        "pyproject.toml",
+        "docker/dependencies",
+        "docker/trim",
+        "docker/opencv-cuda",
+        "docker/wheels",
+    }
+
+
+def test_what_is_installed_is_pinned() -> None:
     assert "-c constraints.txt" in (ROOT / "docker" / "dependencies").read_text()
-    assert all("-c constraints.txt" in rest for rest in before if re.search(r"(?<!uv )\bpip install", rest))
-
-
-def test_no_code_is_copied_into_the_base() -> None:
-    """Stages that are built once hold lists of packages and scripts, nothing that changes every day."""
-    copied = [rest.split() for name in stages() if name not in TARGETS for w, rest in stages()[name][1] if w == "COPY"]
-    sources = {part for parts in copied for part in parts[:-1] if not part.startswith("--from")}
-    assert sources <= {"constraints.txt", "pyproject.toml", "docker/dependencies", "docker/opencv-cuda", "/wheels"}
+    for _, own in stages().values():
+        for word, rest in own:
+            if word == "RUN" and "pip install" in rest:
+                assert "-c constraints.txt" in rest or "--no-deps" in rest
 
 
 def test_the_base_is_slim_and_lists_are_not_kept() -> None:
@@ -97,13 +123,18 @@ def test_the_base_is_slim_and_lists_are_not_kept() -> None:
     for _, own in stages().values():
         for word, rest in own:
             if word == "RUN" and "apt-get install" in rest:
-                assert "--no-install-recommends" in rest and "rm -rf /var/lib/apt/lists/*" in rest
+                assert "--no-install-recommends" in rest and "apt-get clean && rm -rf /var/lib/apt/lists/*" in rest
             assert word != "ADD"  # fetches and unpacks
             assert "curl" not in rest and "wget" not in rest
 
 
+def test_weights_can_be_fetched_over_https() -> None:
+    """Debian's slim image has no certificates, and Python brings none."""
+    assert any("ca-certificates" in rest for word, rest in stages()["base"][1] if word == "RUN")
+
+
 @pytest.mark.parametrize(
-    "name", ["Dockerfile", "compose.yaml", "docker/dependencies", "docker/opencv-cuda", ".dockerignore"]
+    "name", ["Dockerfile", "compose.yaml", "docker/dependencies", "docker/trim", "docker/opencv-cuda", ".dockerignore"]
 )
 def test_there_is_no_secret(name: str) -> None:
     assert SECRET.search((ROOT / name).read_text()) is None
@@ -148,23 +179,49 @@ def parsed(arguments: list[str]) -> dict[str, Any]:
 
     from cli.app import build
 
-    root: Any = typer.main.get_command(build())
-    context = root.make_context("tal", list(arguments))
-    command = root.get_command(context, arguments[0])
-    assert command is not None, arguments
-    return dict(command.make_context(arguments[0], list(arguments[1:]), parent=context).params)
+    command: Any = typer.main.get_command(build())
+    context = command.make_context("tal", list(arguments))
+    while hasattr(command, "commands"):
+        found = command.get_command(context, arguments[0])
+        assert found is not None, arguments
+        command, arguments = found, arguments[1:]
+        if not hasattr(command, "commands"):
+            context = command.make_context(command.name, list(arguments), parent=context)
+    return dict(context.params)
 
 
-def test_the_commands_of_services_are_commands() -> None:
-    parts = {}
-    for name, service in compose()["services"].items():
-        command = service["command"]
-        assert isinstance(command, list)
-        found = parsed([str(word) for word in command])
-        parts[name] = found.get("part")
-    assert [parts[f"part-{i}"] for i in range(4)] == ["0/4", "1/4", "2/4", "3/4"]
+def test_the_parts_of_a_batch_are_all_of_it_each_on_its_own_gpu() -> None:
+    """Not with ``auto``: every part would take the first GPU, and one whose GPU is missing the CPU."""
+    services = compose()["services"]
+    assert all(parsed([str(word) for word in service["command"]]) for service in services.values())
+    parts = [parsed(services[f"part-{i}"]["command"]) for i in range(4)]
+    assert [(part["part"], part["device"]) for part in parts] == [(f"{i}/4", f"cuda:{i}") for i in range(4)]
+    assert len({str(part["out"]) for part in parts}) == 1
 
 
-def test_the_commands_in_the_dockerfile_are_commands() -> None:
-    told = re.findall(r"^#\s+docker run .* tal (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    assert told and all(parsed(shlex.split(line)) for line in told)
+def told(text: str, start: str) -> list[list[str]]:
+    """The words of every command in a text that begins so, continued lines joined."""
+    lines = text.replace("\\\n", " ").splitlines()
+    return [shlex.split(line.strip("# "), comments=True) for line in lines if line.strip("# ").startswith(start)]
+
+
+@pytest.mark.parametrize("page", ["Dockerfile", "README.md", "SECURITY.md", "docs/guides/docker.md"])
+def test_commands_in_containers_are_commands(page: str) -> None:
+    """What follows the image's name, which is the last word 'tal' that is no option's."""
+    lines = told((ROOT / page).read_text(), "docker run")
+    assert lines
+    for words in lines:
+        after = words[words.index("tal") + 1 :]
+        assert after == ["--version"] or parsed([re.sub(r"\$\w+", "1", word) for word in after]), words
+        assert "--rm" in words, words
+
+
+@pytest.mark.parametrize("page", ["Dockerfile", "README.md", "docs/guides/docker.md"])
+def test_targets_and_arguments_that_are_told_are_there(page: str) -> None:
+    arguments = {rest.partition("=")[0] for _, own in stages().values() for word, rest in own if word == "ARG"}
+    lines = told((ROOT / page).read_text(), "docker build")
+    assert lines
+    for words in lines:
+        assert words[words.index("--target") + 1] in stages(), words
+        given = {words[i + 1].partition("=")[0] for i, word in enumerate(words) if word == "--build-arg"}
+        assert given <= arguments, words
