@@ -2,7 +2,9 @@
 
 As a script this is a child of `tal.pipeline.supervising` with these engines in place of the real ones. Words in a
 video's text: ``segv`` and ``kill`` end the process by that signal, ``exit`` with status 3, ``fail`` is a video that
-cannot be decoded, ``damaged`` one with a gap; ``once`` before such a word: only the first time.
+cannot be decoded, ``damaged`` one with a gap; ``once`` before such a word: only the first time. Memory runs out in
+``memory`` for NumPy, in ``torch`` for PyTorch on the CPU, in ``cuda`` for PyTorch on a GPU, and in ``greedy`` where
+several snippets go through the network at once. ``long`` takes until a file with the suffix ``.over`` is there.
 """
 
 from __future__ import annotations
@@ -33,10 +35,14 @@ IN_FLIGHT = 3
 
 
 class Faulty:
-    """Stands for an `Extractor`."""
+    """Stands for an `Extractor`.
 
-    def __init__(self) -> None:
-        self.watch = Stopwatch()
+    Args:
+        batch: Snippets at once.
+    """
+
+    def __init__(self, batch: int = 1) -> None:
+        self.watch, self._batch = Stopwatch(), batch
 
     def run(
         self, requests: Iterable[Any], on_snippets: Callable[[int], None]
@@ -45,13 +51,18 @@ class Faulty:
         rest = iter(requests)
         while ahead := list(islice(rest, IN_FLIGHT)):
             for request in ahead:
-                yield request, outcome(request.path, dict(request.about))
+                yield request, outcome(request.path, dict(request.about), self._batch)
                 on_snippets(1)
 
 
-def outcome(path: Path, about: dict[str, Any]) -> Features | TalError:
+def outcome(path: Path, about: dict[str, Any], batch: int = 1) -> Features | TalError:
     """Return features, or an error, or do not return."""
-    words = path.read_text().split()
+    try:
+        words = path.read_text().split()
+    except OSError as error:
+        problem = VideoError(f"{path}: cannot be read ({error.strerror})")
+        problem.__cause__ = error
+        return problem
     before = path.with_suffix(".before")
     if "once" in words:
         if before.exists():
@@ -59,6 +70,9 @@ def outcome(path: Path, about: dict[str, Any]) -> Features | TalError:
         before.touch()
     if "slow" in words:
         time.sleep(0.05)
+    while "long" in words and not path.with_suffix(".over").exists():
+        time.sleep(0.01)
+    _run_short(words, batch)
     if "segv" in words:
         os.kill(os.getpid(), signal.SIGSEGV)
     if "kill" in words:
@@ -75,10 +89,22 @@ def outcome(path: Path, about: dict[str, Any]) -> Features | TalError:
     return Features({"rgb": vectors}, SnippetGrid(1, Fraction(25), 16, 16, 0), 1.0, None, provenance)
 
 
+def _run_short(words: list[str], batch: int) -> None:
+    """Have memory run out, as it is told by who asks for it."""
+    if "memory" in words or ("greedy" in words and batch > 1):
+        np.empty(1 << 55, np.uint8)  # more than any machine can address
+    if "torch" in words or "cuda" in words:
+        import torch
+
+        if "cuda" in words:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        torch.empty(1 << 55, dtype=torch.uint8)
+
+
 @contextmanager
 def lend(recipe: Recipe, ctx: Any) -> Iterator[Faulty]:
     """Open the engines for a while."""
-    yield Faulty()
+    yield Faulty(ctx.settings.runtime.batch)
 
 
 def recipe(ctx: Any, videos: Any) -> Recipe:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from extract import decoders
 from extract.decoders._base import Decoder, Tally, TimedFrame, VideoInfo, status
+from extract.finding import by_place, videos_below
 from extract.gaps import Gap, GapWatch
 from extract.reports import DecodeReport, Survey
 from extract.resample import end_s, resample
@@ -33,7 +34,8 @@ FASTEST = 240
 
 def video_name(path: Path) -> str:
     """Return the name under which a video's features and detections are kept; bytes that are no UTF-8 are escaped."""
-    return os.fsencode(path.stem).decode("utf-8", "backslashreplace")
+    stem = path.stem
+    return stem if stem.isascii() else os.fsencode(stem).decode("utf-8", "backslashreplace")
 
 
 def find_videos(paths: Sequence[Path]) -> list[Path]:
@@ -51,15 +53,15 @@ def named_once(found: Iterable[Path]) -> list[Path]:
     Raises:
         InputError: If two of them have one name.
     """
-    videos_by_place = {os.path.realpath(video): video for video in found}
-    videos = sorted(videos_by_place.values(), key=lambda video: (video.name, str(video)))
+    videos = sorted(by_place(found).values(), key=lambda video: (video.name, str(video)))
     by_name: dict[str, Path] = {}
     for video in videos:
-        if video_name(video) in (".", ".."):
+        name = video_name(video)
+        if name in (".", ".."):
             raise InputError(f"{video}: its name without '{video.suffix}' is that of a folder; rename it")
-        other = by_name.setdefault(video_name(video), video)
+        other = by_name.setdefault(name, video)
         if other is not video:
-            raise InputError(f"{other} and {video} would share the name '{video_name(video)}'; rename one of them")
+            raise InputError(f"{other} and {video} would share the name '{name}'; rename one of them")
     return videos
 
 
@@ -240,8 +242,7 @@ def videos_at(path: Path) -> list[Path]:
     """
     if not stat.S_ISDIR(status(path).st_mode):
         return [path]
-    inside = (file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES and not file.is_dir())
-    videos = sorted(file for file in inside if not file.name.startswith("."))
+    videos = videos_below(path)
     if not videos:
         raise InputError(f"{path}: no video in this folder; looked for {' '.join(VIDEO_SUFFIXES)}")
     return videos

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
+
+PACE_S = 0.1
+"""Between two times that quick work on many files is told of: telling may take longer than the work."""
 
 
 class Task(Protocol):
@@ -53,3 +58,17 @@ class Silent:
 
     def detail(self, text: str) -> None:
         """Ignore."""
+
+
+def paced(paths: Iterable[Path], task: Task) -> Iterator[Path]:
+    """Yield files that each take a moment, counting them as done now and then, the last ones at the end."""
+    n, told_s = 0, time.monotonic()
+    last = Path()
+    for last in paths:
+        yield last
+        n += 1
+        if (now_s := time.monotonic()) - told_s >= PACE_S:
+            task.advance(n, last.name)
+            n, told_s = 0, now_s
+    if n:
+        task.advance(n, last.name)

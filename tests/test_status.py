@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ledgers import add_shard, dead, enter
 from small import tal
-from test_ledger import add_shard, dead, enter
 
 from cli.status import span
 from tal.errors import InputError

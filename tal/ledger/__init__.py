@@ -6,9 +6,9 @@ Those who fill the folder write it through `Ledger`; `look` reads it from outsid
 from __future__ import annotations
 
 from tal.ledger.ledger import Ledger, leave_all
-from tal.ledger.looking import AtWork, Status, look, poisoned
+from tal.ledger.looking import AtWork, Status, look, recorded
 from tal.ledger.records import FINISHED, STATES, SUSPECT, Record, of_header, of_shard, shards_in, stamp
-from tal.ledger.schema import ledger_path
+from tal.ledger.schema import is_shared, ledger_path
 
 __all__ = [
     "FINISHED",
@@ -18,12 +18,13 @@ __all__ = [
     "Ledger",
     "Record",
     "Status",
+    "is_shared",
     "leave_all",
     "ledger_path",
     "look",
     "of_header",
     "of_shard",
-    "poisoned",
+    "recorded",
     "shards_in",
     "stamp",
 ]

@@ -30,6 +30,7 @@ ON CONFLICT (name) DO UPDATE SET state = 'running', note = '', key = excluded.ke
 """
 _RELEASE = "UPDATE videos SET state = 'waiting', worker = '' WHERE name = ? AND state = 'running' AND worker = ?"
 _LEAVE = "UPDATE videos SET state = 'waiting', worker = '' WHERE state = 'running' AND worker = ?"
+_DOUBT = "UPDATE videos SET state = 'waiting', crashes = max(crashes, ?) WHERE state = 'running' AND worker = ?"
 _REAP = "UPDATE videos SET state = 'waiting', crashes = crashes + ? WHERE state = 'running' AND worker = ?"
 _BLAME = """
 UPDATE videos SET state = 'waiting', worker = '', crashes = max(crashes, ?)
@@ -64,6 +65,7 @@ class Ledger:
         self._folder, self._say, self._pulse = folder, say, pulse or Pulse()
         self._over = threading.Event()
         self._heart: threading.Thread | None = None
+        self._claimed: set[str] = set()
         self._store = Store(folder, say)
         _OPEN.add(self)
         if self._store.why_new:
@@ -86,6 +88,7 @@ class Ledger:
         if self._heart is not None:
             self._heart.join()
             self._heart = None
+            self.leave()  # what was not written down while the file could not be reached
             change = "UPDATE workers SET gone = 1, seen = ? WHERE id = ?"
             self._store.do(lambda db: _run(db, change, (time.time(), self.worker.id)), None)
         self._store.close()
@@ -118,19 +121,27 @@ class Ledger:
         """Take a video whose lock is held, unless a worker that may live has it in work."""
         self._store.complain()
         self._start_heart()
+        self._claimed.add(name)
         return self._store.do(lambda db: self._claim(db, name, path, key), True)
 
     def finish(self, record: Record) -> None:
         """Write down how a video of ours ended."""
         self.put([replace(record, worker=self.worker.id, ended=time.time())])
+        self._claimed.discard(record.name)
 
     def release(self, name: str) -> None:
         """Give back a video of ours that did not end, as after an interruption; nothing where it did."""
-        self._store.do(lambda db: _run(db, _RELEASE, (name, self.worker.id)), None)
+        if name in self._claimed:  # else there is nothing to be written
+            self._claimed.discard(name)
+            self._store.do(lambda db: _run(db, _RELEASE, (name, self.worker.id)), None)
 
     def leave(self) -> None:
         """Give back all videos of ours that have not ended."""
         self._store.do(lambda db: _run(db, _LEAVE, (self.worker.id,)), None)
+
+    def doubt(self) -> None:
+        """Give back all videos of ours that have not ended, as suspects: memory ran out with them in work."""
+        self._store.do(lambda db: _run(db, _DOUBT, (SUSPECT, self.worker.id)), None)
 
     def blame(self, pid: int) -> list[str]:
         """Note that a process of this machine was seen to die; return the videos it had in work, now suspects."""
@@ -206,7 +217,7 @@ class Ledger:
 
     def _beat(self) -> None:
         change = "UPDATE workers SET beats = beats + 1, seen = ? WHERE id = ?"
-        while not self._over.wait(BEAT_S) and self.is_open:
+        while not self._over.wait(BEAT_S):
             now = time.time()
             self._store.do(lambda db, now=now: _run(db, change, (now, self.worker.id)), None)  # type: ignore[misc]
 

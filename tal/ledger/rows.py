@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 from tal.ledger.records import Record
 from tal.ledger.workers import Worker
 
-_COLUMNS = (
-    *("name", "path", "state", "note", "attempts", "crashes", "key", "digest", "duration_s", "n_snippets", "seconds"),
-    *("source", "shard", "worker", "begun", "ended"),
-)
+_COLUMNS = tuple(field.name for field in fields(Record))
+_SECONDS = _COLUMNS.index("seconds")
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM videos "  # noqa: S608 - the names above
 _KEPT = {"name", "attempts", "begun"}
 _PUT = (
@@ -27,9 +26,9 @@ _PUT = (
 def records(db: sqlite3.Connection, where: str = "", values: Sequence[object] = ()) -> Iterator[Record]:
     """Yield the records of videos; `where` is the rest of the query."""
     for row in db.execute(_SELECT + where, values):
-        told = dict(zip(_COLUMNS, row, strict=True))
-        told["seconds"] = json.loads(told["seconds"]) if told["seconds"] != "{}" else {}
-        yield Record(**told)
+        told = list(row)
+        told[_SECONDS] = json.loads(row[_SECONDS]) if row[_SECONDS] != "{}" else {}
+        yield Record(*told)
 
 
 def put(db: sqlite3.Connection, found: Iterable[Record], where: str = "") -> None:

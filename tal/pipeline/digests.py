@@ -16,7 +16,7 @@ from typing import Any
 
 from tal.cache import Cache, Entry, Stage
 from tal.errors import StorageError
-from tal.files import sha256_file, storage_errors
+from tal.files import changed_ns, is_settled, sha256_file, storage_errors
 
 EVERY_S = 1.0
 """Between two times that digests are written: so much hashing is lost by a kill."""
@@ -58,14 +58,16 @@ class _Many(Cache):
         return self._cache.find(stage, fields)
 
     def sha256(self, path: Path) -> str:
-        """Return a file's SHA-256, remembered by (path, size, modification time)."""
+        """Return a file's SHA-256, remembered by (path, size, time of its last change)."""
         stat = path.stat()
-        look = (os.fsencode(path.resolve()), stat.st_size, stat.st_mtime_ns)
+        look = (os.fsencode(path.resolve()), stat.st_size, changed_ns(stat))
         with self._lock, _unusable(self.root):
             known = self._new.get(look) or self._asked(look)
         if known:
             return known
         digest = sha256_file(path)
+        if not is_settled(stat):
+            return digest
         with self._lock, _unusable(self.root):
             self._new[look] = digest
             if time.monotonic() - self._written_s >= EVERY_S:

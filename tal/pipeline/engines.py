@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ class Recipe:
     weights: Mapping[str, Path]
     sha256: Mapping[str, str]
 
-    @property
+    @cached_property
     def key_fields(self) -> dict[str, Any]:
         """What determines the features beside the video itself."""
         plain = self.settings.model_dump(mode="json", exclude=NOT_IN_KEY)

@@ -30,7 +30,8 @@ def as_paths(videos: Paths) -> list[Path]:
 
 def absolute(path: Path) -> str:
     """Return a path that means the same from any folder, for the ledger; bytes that are no UTF-8 are escaped."""
-    return os.fsencode(os.path.abspath(path)).decode("utf-8", "backslashreplace")  # noqa: PTH100 - links stay
+    text = os.path.abspath(path)  # noqa: PTH100 - links stay
+    return text if text.isascii() else os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def shard_path(folder: Path, video: Path) -> Path:

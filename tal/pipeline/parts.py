@@ -44,7 +44,7 @@ class Part:
 
     def holds(self, name: str) -> bool:
         """Return whether a video of this name belongs to the part."""
-        return int.from_bytes(sha256(name.encode()).digest()[:8], "big") % self.count == self.index
+        return self.count == 1 or int.from_bytes(sha256(name.encode()).digest()[:8], "big") % self.count == self.index
 
 
 WHOLE = Part(0, 1)
@@ -78,10 +78,11 @@ class Selection:
             ConfigError: If there are videos, but ``only`` holds none of them.
         """
         only, skip = _Patterns(self.only), _Patterns(self.skip)
-        wanted = [path for path in videos if not self.only or only.hold(path)]
+        named = [(path, video_name(path)) for path in videos]
+        wanted = [(path, name) for path, name in named if not self.only or only.hold(path, name)]
         if videos and not wanted:
             raise ConfigError(f"--only {' '.join(self.only)}: fits none of the {len(videos)} videos; check the names")
-        return [path for path in wanted if self._holds(video_name(path)) and not skip.hold(path)]
+        return [path for path, name in wanted if self._holds(name) and not (self.skip and skip.hold(path, name))]
 
     def _holds(self, name: str) -> bool:
         named = self.names is None or name in self.names
@@ -108,9 +109,9 @@ class _Patterns:
         self._plain = frozenset(patterns)
         self._globs = [re.compile(translate(one)) for one in patterns if any(c in one for c in "*?[")]
 
-    def hold(self, path: Path) -> bool:
-        """Return whether one of them holds a video."""
-        texts = (video_name(path), path.name, str(path))
+    def hold(self, path: Path, name: str) -> bool:
+        """Return whether one of them holds a video of this name."""
+        texts = (name, path.name, str(path))
         return any(text in self._plain for text in texts) or any(
             one.match(text) for one in self._globs for text in texts
         )

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tal.cache import Cache, Entry, Stage
+from tal.pipeline.digests import many_digests
 
 
 class _Peek(Cache):
@@ -35,7 +36,8 @@ def peeking(cache: Cache) -> Iterator[Cache]:
         known, copy = cache.root / "digests.sqlite", Path(folder) / "digests.sqlite"
         if known.is_file():
             _copy_database(known, copy)
-        yield _Peek(cache, Cache(Path(folder)))
+        with many_digests(Cache(Path(folder))) as memo:
+            yield _Peek(cache, memo)
 
 
 def _copy_database(source: Path, target: Path) -> None:

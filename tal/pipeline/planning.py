@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 from extract import backbones, decoders, flow_images
+from extract.decoders._base import check_file
 from extract.resample import slot_of
 from extract.snippets import n_snippets
 from extract.video import video_name
 from tal import shards
 from tal.cache import Cache, difference
 from tal.errors import InputError, ShardError
-from tal.ledger import Record, poisoned
+from tal.ledger import recorded
 from tal.pipeline import speeds
 from tal.pipeline.context import Context, context
 from tal.pipeline.engines import Recipe, recipe_if_there, resolved
-from tal.pipeline.extraction import unusable
 from tal.pipeline.flow_folders import SavedFlow
 from tal.pipeline.keys import Paths, as_paths, key_of, shard_path, source
 from tal.pipeline.outlets import Outlet, open_outlet
@@ -27,7 +28,8 @@ from tal.pipeline.parts import WHOLE, Part, Selection
 from tal.pipeline.peeking import peeking
 from tal.pipeline.plans import Plan, Planned
 from tal.pipeline.sources import Sources, StagedCache, open_sources
-from tal.progress import Progress
+from tal.pipeline.surveying import Looks, first_usable, noted_stamp
+from tal.progress import Progress, paced
 from tal.settings import ExtractSettings, Settings
 
 __all__ = ["Plan", "Planned", "plan_extraction"]
@@ -70,19 +72,13 @@ def plan_extraction(
 def _plan(
     sources: Sources, found: Sequence[Path], out: str, selection: Selection, retry_failed: bool, given: Context
 ) -> Plan:
-    mine, reasons = selection.of(found), unusable([path for path in found if not sources.is_remote(path)])
+    mine = selection.of(found)
     outlet = open_outlet(out, given.cache.root, given.settings.runtime, read_only=True)
-    usable = [path for path in found if video_name(path) not in reasons]
     with peeking(given.cache) as memo:
         peek = StagedCache(memo, sources.stage) if sources.stage else memo
-        poison = {} if retry_failed else poisoned(outlet.folder)
-        planner = _Planner(Context(given.settings, peek, given.progress), outlet, sources, usable, poison)
+        planner = _Planner(Context(given.settings, peek, given.progress), outlet, sources, found, retry_failed)
         with given.progress.task("look", len(mine), "videos") as bar:
-            done = []
-            for path in mine:
-                reason = reasons.get(video_name(path), "")
-                done.append(_unusable(path, reason) if reason else planner.plan(path))
-                bar.advance(1, video_name(path))
+            done = [planner.plan(path) for path in paced(mine, bar)]
     notes = (NO_WEIGHTS,) if planner.lacks_weights else ()
     return Plan(tuple(done), (*notes, *planner.time(done)))
 
@@ -91,10 +87,10 @@ class _Planner:
     """Decides video by video; weights and decoder are looked for when a video first needs them."""
 
     def __init__(
-        self, ctx: Context, outlet: Outlet, sources: Sources, videos: Sequence[Path], poison: Mapping[str, Record]
+        self, ctx: Context, outlet: Outlet, sources: Sources, videos: Sequence[Path], retry_failed: bool
     ) -> None:
-        self._ctx, self._outlet, self._videos, self._poison = ctx, outlet, videos, poison
-        self._sources = sources
+        self._ctx, self._outlet, self._sources, self._videos = ctx, outlet, sources, videos
+        self._known, self._retry = recorded(outlet.folder), retry_failed
         self._saved = SavedFlow.of(ctx.settings)
         self._settings = resolved(ctx.settings.extract, ctx.settings.runtime.device)
         self._recipe: list[Recipe | None] = []
@@ -108,19 +104,25 @@ class _Planner:
         """Say what would become of a video."""
         target = shard_path(self._outlet.folder, path)
         try:
-            self._check_flow(path)
-            if self._sources.is_remote(path) or self._outlet.is_remote:
-                return self._plan_remote(path, target)
-            reason = self._why_redo(path, target) if target.exists() else ""
-            if target.exists() and not reason:
-                return _kept(path, target)
-            if self._is_poison(path):
-                return _unusable(path, self._poison[video_name(path)].note)
-            duration_s, n = self._length(path)
+            return self._noted(path, target) or self._found_out(path, target)
         except OSError as error:
             return _unusable(path, f"cannot read: {error.strerror}")
         except InputError as error:
             return _unusable(path, str(error))
+
+    def _found_out(self, path: Path, target: Path) -> Planned:
+        """Say what would become of a video of which the ledger does not tell."""
+        if not self._sources.is_remote(path):
+            check_file(path)
+        self._check_flow(path)
+        if self._sources.is_remote(path) or self._outlet.is_remote:
+            return self._plan_remote(path, target)
+        reason = self._why_redo(path, target) if target.exists() else ""
+        if target.exists() and not reason:
+            return _kept(path, target)
+        if self._is_poison(path):
+            return _unusable(path, self._known[video_name(path)].note)
+        duration_s, n = self._length(path)
         n_bytes = None if n is None else _shard_bytes(n, self._settings)
         return Planned(path, "redo" if reason else "make", reason, duration_s, n, n_bytes)
 
@@ -146,8 +148,28 @@ class _Planner:
                 about = self._outlet.record(target)
                 return Planned(place, "keep", "", about.duration_s, about.n_snippets)
         if known and self._is_poison(path):
-            return Planned(place, "unusable", self._poison[video_name(path)].note)
+            return Planned(place, "unusable", self._known[video_name(path)].note)
         return Planned(place, "make")
+
+    def _noted(self, path: Path, target: Path) -> Planned | None:
+        """Return that a shard is kept which the ledger vouches for, as `tal.pipeline.surveying` believes it."""
+        one = self._known.get(video_name(path))
+        if one is None or not one.is_finished or self._ctx.cache.force or not self._looks:
+            return None
+        try:
+            noted = noted_stamp(one, self._looks.of(path))
+        except OSError:
+            return None  # the file is gone, which is told in other words
+        if not noted or self._outlet.stamp(target) != noted or not self._saved.is_kept(path, one.key):
+            return None
+        n_bytes = None if self._outlet.is_remote else target.stat().st_size
+        place = Path(self._sources.address(path) or path)
+        return Planned(place, "keep", "", one.duration_s, one.n_snippets, n_bytes)
+
+    @cached_property
+    def _looks(self) -> Looks | None:
+        recipe = self._recipe_here()
+        return Looks(recipe, self._sources) if recipe else None
 
     def _check_flow(self, path: Path) -> None:
         self._saved.check(path)
@@ -170,19 +192,22 @@ class _Planner:
 
     def _is_poison(self, path: Path) -> bool:
         """Return whether the process died that made this very shard, as far as that can be told."""
-        one = self._poison.get(video_name(path))
-        if one is None or "weights" not in (fields := self._key_fields()):
+        one = None if self._retry else self._known.get(video_name(path))
+        if one is None or one.state != "poison" or "weights" not in (fields := self._key_fields()):
             return False
         return one.key == key_of(source(path, self._settings, self._ctx.cache), fields)
 
     def _key_fields(self) -> Mapping[str, Any]:
         """Return what determines features beside the video, without the weights where they are not here."""
-        if not self._recipe:
-            self._recipe.append(recipe_if_there(self._ctx, self._videos))
-        (recipe,) = self._recipe
-        if recipe is not None:
+        if recipe := self._recipe_here():
             return recipe.key_fields
         return {"settings": Recipe(self._settings, {}, {}).key_fields["settings"]}
+
+    def _recipe_here(self) -> Recipe | None:
+        if not self._recipe:
+            calibrating = first_usable(self._videos, self._sources, self._ctx.settings.extract)
+            self._recipe.append(recipe_if_there(self._ctx, calibrating))
+        return self._recipe[0]
 
     def _length(self, path: Path) -> tuple[float | None, int | None]:
         """Return a video's end in seconds and its snippets, as far as the file says."""

@@ -6,15 +6,18 @@ the reading: where video and shard look as they did when the shard was found who
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from extract.decoders._base import check_file
 from extract.video import video_name
+from tal import shards
 from tal.errors import InputError, RemoteError
 from tal.files import digest_of
-from tal.ledger import SUSPECT, Ledger, Record
+from tal.ledger import SUSPECT, Ledger, Record, stamp
 from tal.pipeline.context import Context
 from tal.pipeline.engines import Recipe
 from tal.pipeline.flow_folders import SavedFlow
@@ -22,6 +25,8 @@ from tal.pipeline.keys import absolute, shard_key, shard_path
 from tal.pipeline.outlets import Outlet
 from tal.pipeline.sources import Sources
 from tal.pipeline.tally import Tally
+from tal.progress import paced
+from tal.settings import ExtractSettings
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,30 @@ class Target:
             return False
         return self.outlet.is_current(shard_path(self.folder, path), key, fresh)
 
+    @cached_property
+    def looks(self) -> Looks:
+        """What the videos look like."""
+        return Looks(self.recipe, self.sources)
+
+    def is_noted(self, path: Path, name: str, look: str, one: Record | None) -> bool:
+        """Return whether nothing is left to be made, by the ledger's word: video and shard look as they did then.
+
+        Both are asked for one by one: what a listing of a network folder says of its files may be old.
+        """
+        if one is None or not (noted := noted_stamp(one, look)) or self.ctx.cache.force:
+            return False
+        return self.stamp(name) == noted and self.saved.is_kept(path, one.key)
+
+    def stamp(self, name: str) -> str:
+        """Return what changes when the shard of a video of this name is replaced; empty where there is none."""
+        if self.outlet.is_remote:
+            return self.outlet.stamp(self.folder / f"{name}{shards.SUFFIX}")
+        return stamp(f"{self._within}{name}{shards.SUFFIX}")
+
+    @cached_property
+    def _within(self) -> str:
+        return os.path.join(self.folder, "")  # noqa: PTH118 - with a slash at its end
+
     def address(self, path: Path) -> str:
         """Return where a video lies, for the ledger."""
         return self.sources.address(path) or absolute(path)
@@ -77,16 +106,14 @@ class Survey:
         self.suspects: dict[Path, str] = {}
         self._target, self._tally, self._retry = target, tally, retry_failed
         self._known = target.ledger.records()
-        self._news = [Record(name, state="failed", note=reason) for name, reason in tally.failures.items()]
-        self._looks = Looks(target.recipe, target.sources)
+        self._news: list[Record] = []
 
     def of(self, videos: Sequence[Path]) -> Survey:
         """Look at all of these, and write down what was found."""
         with self._target.ctx.progress.task("look", len(videos), "videos") as bar:
-            for path in videos:
+            for path in paced(videos, bar):
                 if (key := self.pending(path)) is not None:
                     self._sort_in(path, key)
-                bar.advance(1, path.name)
         self._target.ledger.put(self._news)
         self._target.ledger.expect(self._awaited())
         return self
@@ -95,9 +122,11 @@ class Survey:
         """Return the key of the shard that must be made, or None; empty where only fetching the video would tell."""
         try:
             self._target.saved.check(path)
-            look = self._looks.of(path)
-            if self._is_known(path, look):
+            look = self._look(path)
+            name = video_name(path)
+            if self._target.is_noted(path, name, look, self._known.get(name)):
                 return None
+            self._check(path)
             if not self._has_digest(path):
                 return ""
             key = shard_key(path, self._target.recipe, self._target.ctx.cache)
@@ -111,6 +140,18 @@ class Survey:
             self._fail(path, str(error))
         return None
 
+    def _look(self, path: Path) -> str:
+        try:
+            return self._target.looks.of(path)
+        except OSError:
+            self._check(path)
+            raise
+
+    def _check(self, path: Path) -> None:
+        """Refuse what needs no decoder to be refused; a remote video is not here yet."""
+        if not self._target.sources.is_remote(path):
+            check_file(path)
+
     def _has_digest(self, path: Path) -> bool:
         """Return whether a video's digest can be told without fetching it; its outlet may remember it."""
         sources = self._target.sources
@@ -121,13 +162,6 @@ class Survey:
             return False
         sources.learn(path, noted["sha256"])
         return True
-
-    def _is_known(self, path: Path, look: str) -> bool:
-        one = self._known.get(video_name(path))
-        if one is None or not one.is_finished or not look or one.source != look or self._target.ctx.cache.force:
-            return False
-        is_same = one.shard == self._target.outlet.stamp(shard_path(self._target.folder, path))
-        return is_same and self._target.saved.is_kept(path, one.key)
 
     def _sort_in(self, path: Path, key: str) -> None:
         one = self._known.get(video_name(path), Record(""))
@@ -167,8 +201,37 @@ class Looks:
         look = self._sources.look(path)
         if look is not None:
             return look and f"{self._recipe}:{look}:{self._sources.address(path)}"
-        found = path.stat()
-        return f"{self._recipe}:{found.st_size}:{found.st_mtime_ns}:{absolute(path)}"
+        found = os.stat(path)  # noqa: PTH116 - half the time of path.stat()
+        return f"{self._recipe}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}:{absolute(path)}"
+
+
+def noted_stamp(one: Record, look: str) -> str:
+    """Return the stamp of the shard that a record vouches for if the video still looks as it does now, else nothing."""
+    return one.shard if one.is_finished and look and one.source == look else ""
+
+
+def usable(videos: Iterable[Path], sources: Sources, most: int) -> tuple[list[Path], dict[str, str]]:
+    """Return the first files that may be videos, and the reasons why those before them cannot be, by name.
+
+    A named pipe would be waited on for ever. Remote files may be videos.
+    """
+    found: list[Path] = []
+    reasons: dict[str, str] = {}
+    for path in videos:
+        if len(found) >= most:
+            break
+        try:
+            if not sources.is_remote(path):
+                check_file(path)
+            found.append(path)
+        except InputError as error:
+            reasons[video_name(path)] = str(error)
+    return found, reasons
+
+
+def first_usable(videos: Iterable[Path], sources: Sources, s: ExtractSettings) -> list[Path]:
+    """Return the videos that random weights are calibrated on, the first by name, as far as shows without a decoder."""
+    return usable(sorted(videos, key=video_name), sources, s.calibration_videos)[0]
 
 
 def _digest(fields: Mapping[str, object]) -> str:
