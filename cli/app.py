@@ -37,6 +37,7 @@ from cli import (
 )
 from cli.text import printable
 from cli.urls import understood
+from tal.errors import BackendError, TalError
 
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "From video to answer": (stages.run, stages.extract, training.train, localizing.localize, tools.demo),
@@ -125,15 +126,25 @@ def main() -> None:
 
 
 def _run() -> None:
-    from tal.errors import TalError
-
     try:
         build(_words())(sys.argv[1:] or ["--help"], prog_name="tal")
-    except TalError as error:
-        if os.environ.get("TAL_DEBUG"):
+    except (TalError, MemoryError, RuntimeError) as error:
+        told = error if isinstance(error, TalError) else _short_of_memory(error)
+        if told is None or os.environ.get("TAL_DEBUG"):
             raise
-        _show(error)
-        sys.exit(error.exit_code)
+        _show(told)
+        sys.exit(told.exit_code)
+
+
+def _short_of_memory(error: Exception) -> TalError | None:
+    """Return what to tell if memory ran out, of the machine or of a GPU."""
+    from tal.pipeline.memory import is_short
+
+    if not is_short(error):
+        return None
+    return BackendError(
+        "memory ran out; end other programs, or less at once takes less (--set runtime.batch=1, train.batch_size=2)"
+    )
 
 
 def _words() -> set[str]:

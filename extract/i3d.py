@@ -14,6 +14,8 @@ import torch  # noqa: TID253
 from torch import Tensor, nn  # noqa: TID253
 from torch.nn import functional  # noqa: TID253
 
+from tal.errors import BackendError
+
 CHANNELS = {"rgb": 3, "flow": 2}
 N_CLASSES = 400
 N_FEATURES = 1024
@@ -159,7 +161,13 @@ def _trunk(in_channels: int) -> Iterator[tuple[str, nn.Module]]:
 
 
 def kinetics_classes() -> tuple[str, ...]:
-    """Return the 400 Kinetics class names in the order of the logits (alphabetical), as torchvision spells them."""
-    from torchvision.models.video import R3D_18_Weights
+    """Return the 400 Kinetics class names in the order of the logits (alphabetical), as torchvision spells them.
 
+    Raises:
+        BackendError: If torchvision cannot be loaded.
+    """
+    try:
+        from torchvision.models.video import R3D_18_Weights
+    except ImportError as error:
+        raise BackendError("the names of Kinetics' classes come from torchvision: pip install torchvision") from error
     return tuple(R3D_18_Weights.DEFAULT.meta["categories"])

@@ -23,7 +23,16 @@ import platformdirs
 from filelock import FileLock
 
 from tal.errors import InputError, StorageError
-from tal.files import canonical_json, digest_of, sha256_file, storage_errors, sync, write_atomic
+from tal.files import (
+    canonical_json,
+    changed_ns,
+    digest_of,
+    is_settled,
+    sha256_file,
+    storage_errors,
+    sync,
+    write_atomic,
+)
 
 ENTRY = "entry.json"
 
@@ -128,9 +137,9 @@ class Cache:
         return freed
 
     def sha256(self, path: Path) -> str:
-        """Return a file's SHA-256, remembered by (path, size, modification time)."""
+        """Return a file's SHA-256, remembered by (path, size, time of its last change)."""
         stat = path.stat()
-        identity = (os.fsencode(path.resolve()), stat.st_size, stat.st_mtime_ns)
+        identity = (os.fsencode(path.resolve()), stat.st_size, changed_ns(stat))
         try:
             with closing(self._memo()) as memo:
                 row = memo.execute(
@@ -139,8 +148,9 @@ class Cache:
                 if row:
                     return str(row[0])
                 digest = sha256_file(path)
-                memo.execute("REPLACE INTO digests VALUES (?, ?, ?, ?)", (*identity, digest))
-                memo.commit()
+                if is_settled(stat):
+                    memo.execute("REPLACE INTO digests VALUES (?, ?, ?, ?)", (*identity, digest))
+                    memo.commit()
                 return digest
         except sqlite3.Error as error:
             raise StorageError(f"cannot use the cache {self.root}: {error}; name another with --cache") from error

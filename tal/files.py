@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +17,28 @@ from tal.errors import StorageError
 
 CHUNK = 1 << 20
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
-_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOLCK}
+_AWAY = (
+    "EIO",
+    "ESTALE",
+    "ETIMEDOUT",
+    "ENOTCONN",
+    "EHOSTDOWN",
+    "EHOSTUNREACH",
+    "EREMOTEIO",
+    "ENOLINK",
+    "ENODEV",
+    "ENXIO",
+)
+AWAY = frozenset(getattr(errno, name) for name in _AWAY if hasattr(errno, name))
+"""What a disk or a mounted network folder says that is out of reach, maybe for a while."""
+_REMEDIES = {
+    **dict.fromkeys(_FULL, "free some space and run it again"),
+    **dict.fromkeys(_CLOSED, "choose another place"),
+    **dict.fromkeys(AWAY, "see that the disk or network folder is there and run it again"),
+}
+SETTLED_NS = 2 * 10**9
+"""A file that changed so recently may change again without a later time: file systems count in steps of up to 2 s."""
 
 
 @contextmanager
@@ -25,9 +47,9 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL | _CLOSED:
+        if error.errno not in _REMEDIES:
             raise
-        remedy = "free some space and run it again" if error.errno in _FULL else "choose another place"
+        remedy = _REMEDIES[error.errno]
         raise StorageError(f"cannot write {error.filename or path}: {error.strerror}; {remedy}") from error
 
 
@@ -71,6 +93,16 @@ def sha256_file(path: Path) -> str:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def changed_ns(found: os.stat_result) -> int:
+    """Return when a file was last written to, or was given another time by hand; nanoseconds since 1970."""
+    return max(found.st_mtime_ns, found.st_ctime_ns)
+
+
+def is_settled(found: os.stat_result) -> bool:
+    """Return whether the next change of a file will show in its times, see `SETTLED_NS`."""
+    return abs(time.time_ns() - changed_ns(found)) > SETTLED_NS
 
 
 def canonical_json(value: Any) -> str:

@@ -13,7 +13,7 @@ from small import OPTIONS, Done, World, make_world, tal
 # Compiled once for all tests, those that start the command line anew included.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".numba_cache"))
 # Several pytest processes share the cores.
-if n_processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+if n_processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // n_processes)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,6 +46,7 @@ class Batch:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.videos, self.out = folder, folder / "videos", folder / "features"
         self.cache, self.heard = Cache(folder / "cache"), Heard()
+        self.runtime: dict[str, Any] = {}
         self.videos.mkdir()
         engines().install(monkeypatch.setattr)
 
@@ -52,11 +54,23 @@ class Batch:
         for name, text in texts.items():
             (self.videos / f"{name}.mp4").write_text(f"{name} {text}")
 
-    def extract(self, isolate: str = "none", **more: Any) -> ExtractReport:
-        runtime = RuntimeSettings(isolate=isolate)  # type: ignore[arg-type]
+    def extract(self, isolate: str = "none", batch: int = 4, **more: Any) -> ExtractReport:
+        runtime = RuntimeSettings(isolate=isolate, batch=batch, **self.runtime)  # type: ignore[arg-type]
         settings = more.pop("settings", Settings()).model_copy(update={"runtime": runtime})
         given = {"cache": self.cache, "progress": self.heard, **more}
         return extract(self.videos, self.out, settings, **given)
+
+    def undisturbed(self) -> dict[str, bytes]:
+        """Return the shards of the same videos, made in another folder by a run in which nothing happens."""
+        poison = [name for name, one in self.records().items() if one.state == "poison"]
+        there, self.out = self.out, self.folder / "undisturbed"
+        self.extract(batch=1, skip=poison, cache=Cache(self.folder / "undisturbed-cache"))
+        found, self.out = self.content(), there
+        return found
+
+    def finished(self) -> dict[str, int]:
+        """Return the inode of each shard that is there: another one has been made again."""
+        return {path.stem: path.stat().st_ino for path in self.out.glob(f"*{shards.SUFFIX}")}
 
     def look(self) -> Status:
         return look(self.out, failed=True)
@@ -67,3 +81,19 @@ class Batch:
 
     def content(self) -> dict[str, bytes]:
         return {path.stem: path.read_bytes() for path in self.out.glob(f"*{shards.SUFFIX}")}
+
+
+def assert_whole(batch: Batch, finished: Mapping[str, int], n_again: int) -> None:
+    """Check what must hold after any fault, once the batch has been run to its end.
+
+    Args:
+        batch: The batch.
+        finished: What `Batch.finished` returned when the fault was over: none of it is lost or was made again.
+        n_again: How many videos may have been begun twice: those in flight when processes ended.
+    """
+    assert finished.items() <= batch.finished().items()
+    assert not list(batch.out.glob(".*.part"))
+    assert all(shards.read(path) for path in batch.out.glob(f"*{shards.SUFFIX}"))
+    records = batch.records().values()
+    assert sum(one.attempts for one in records) - len(records) <= n_again
+    assert batch.content() == batch.undisturbed()

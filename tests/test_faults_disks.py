@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from faulty import Batch
+from faulty import Batch, assert_whole, engines
 
-from tal import shards
 from tal.errors import StorageError
 from tal.ledger import ledger_path, look
 
@@ -38,18 +37,20 @@ def test_a_ledger_that_finds_no_room_is_left_and_the_batch_ends(batch: Batch) ->
     batch.add(**dict.fromkeys(names, ""))
     with files_up_to(100_000):
         report = batch.extract()
-    assert report.made == tuple(names) and sorted(batch.content()) == names
+    assert report.made == tuple(names)
     (said,) = [one for one in batch.heard.said if "ledger" in one]
     assert said.startswith(f"{ledger_path(batch.out)}: ") and said.endswith("the shards are what counts")
+    finished = batch.finished()
     assert batch.extract().kept == tuple(names)
+    assert_whole(batch, finished, n_again=0)
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 kB."""
+    """A file system of 1 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], check=False)
     if mounted.returncode:
         pytest.skip("needs the right to mount a small disk")
     try:
@@ -58,23 +59,44 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_stops_the_batch_and_a_read_only_one_is_only_looked_at(batch: Batch, small_disk: Path) -> None:
+def test_a_full_disk_stops_the_batch_and_the_next_run_goes_on(batch: Batch, small_disk: Path) -> None:
     batch.add(**{f"v{i:02}": "" for i in range(10)})
-    batch.out = small_disk / "features"
-    filler = small_disk / "filler"
+    batch.out, filler = small_disk / "features", small_disk / "filler"
     batch.extract(only=["v0[0-4]"])
-    free = os.statvfs(small_disk).f_bavail * 4096
-    filler.write_bytes(b"x" * free)
+    filler.write_bytes(b"x" * os.statvfs(small_disk).f_bavail * 4096)
     with pytest.raises(StorageError, match=r"No space left on device; free some space and run it again$"):
         batch.extract()
-    before = batch.content()
-    assert set(before) >= {"v00", "v04"} and len(before) < 10
-    assert all(shards.read(path) for path in batch.out.glob("*.safetensors"))
+    finished = batch.finished()
+    assert set(finished) >= {"v00", "v04"} and len(finished) < 10
     filler.unlink()
-    report = batch.extract(only=[*before, "v09"])
-    assert report.made == ("v09",)
+    report = batch.extract()
+    assert set(report.kept) == set(finished) and len(report.shards) == 10
+    assert_whole(batch, finished, n_again=engines().IN_FLIGHT)
+
+
+def test_a_disk_that_fills_up_under_a_worker_stops_it_with_the_same_line(batch: Batch, small_disk: Path) -> None:
+    batch.add(**{f"v{i:02}": "slow" for i in range(10)})
+    batch.out, filler = small_disk / "features", small_disk / "filler"
+    batch.extract(only=["v0[0-4]"])
+    filler.write_bytes(b"x" * os.statvfs(small_disk).f_bavail * 4096)
+    with pytest.raises(StorageError, match=r"No space left on device; free some space and run it again$"):
+        batch.extract("all")
+    finished = batch.finished()
+    filler.unlink()
+    assert len(batch.extract("all").shards) == 10
+    assert_whole(batch, finished, n_again=engines().IN_FLIGHT)
+
+
+def test_a_read_only_disk_is_only_looked_at_and_made_complete_when_it_can_be(batch: Batch, small_disk: Path) -> None:
+    batch.add(**{f"v{i:02}": "" for i in range(6)})
+    batch.out = small_disk / "features"
+    batch.extract(only=["v0[0-3]"])
+    finished = batch.finished()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    assert batch.extract(only=[*before]).kept == tuple(sorted(before))
-    assert look(batch.out).n_finished == len(before) + 1
+    assert batch.extract(only=["v0[0-3]"]).kept == tuple(sorted(finished))
+    assert look(batch.out).n_finished == 4
     with pytest.raises(StorageError, match="Read-only file system; choose another place"):
         batch.extract()
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert batch.extract().made == ("v04", "v05")
+    assert_whole(batch, finished, n_again=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from torch.nn import functional
 from extract import i3d
 from extract.i3d import CHANNELS, I3D, MaxPool3dSame, Unit3D, kinetics_classes, same_padding
 from extract.random_weights import random_state
+from tal.errors import BackendError
 
 
 @pytest.fixture(autouse=True)
@@ -170,6 +172,12 @@ def test_kinetics_classes_are_the_400_in_alphabetical_order() -> None:
     names = kinetics_classes()
     assert len(names) == len(set(names)) == 400
     assert (names[0], names[-1]) == ("abseiling", "zumba")
+
+
+def test_kinetics_classes_without_torchvision_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision.models.video", None)
+    with pytest.raises(BackendError, match=r"^the names of Kinetics' classes come from torchvision: pip install"):
+        kinetics_classes()
 
 
 def test_kinetics_classes_are_in_the_order_of_the_logits(shared: Path) -> None:

@@ -71,6 +71,8 @@ class Reader:
             try:
                 # None drains the decoder; an empty packet would do so in mid-stream and end it.
                 frames = self.stream.codec_context.decode(packet)
+            except MemoryError:  # no fault of the file
+                raise
             except av.error.FFmpegError:
                 self._fail()
                 continue
@@ -98,6 +100,8 @@ class Reader:
                 break
             except IndexError:  # PyAV, at the end, where streams began behind the header
                 break
+            except MemoryError:
+                raise
             except av.error.FFmpegError:
                 failures += 1
                 self._fail()

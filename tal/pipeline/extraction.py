@@ -9,11 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from extract.decoders._base import check_file
 from extract.video import video_name
 from tal import shards
 from tal.cache import Cache
-from tal.errors import ConfigError, InputError
 from tal.ledger import Ledger
 from tal.pipeline import speeds
 from tal.pipeline.context import Context, context
@@ -27,7 +25,7 @@ from tal.pipeline.outlets import Outlet, open_outlet
 from tal.pipeline.parts import WHOLE, Part, Selection
 from tal.pipeline.sources import Sources, at_hand, open_sources
 from tal.pipeline.supervising import Job, make_alone, supervise
-from tal.pipeline.surveying import Survey, Target
+from tal.pipeline.surveying import Survey, Target, first_usable, usable
 from tal.pipeline.tally import Tally
 from tal.progress import Progress
 from tal.settings import Settings
@@ -106,19 +104,17 @@ def _run_job(job: Job, ctx: Context, engine: Engine | None) -> ExtractReport:
 
 def _run_with(job: Job, ctx: Context, engine: Engine | None, sources: Sources) -> ExtractReport:
     started_s, found = time.monotonic(), sources.find(job.videos)
-    mine, reasons = job.selection.of(found), unusable([path for path in found if not sources.is_remote(path)])
-    usable = [path for path in found if video_name(path) not in reasons]
-    reasons = {name: reasons[name] for path in mine if (name := video_name(path)) in reasons}
-    if len(reasons) == len(mine):
+    mine = job.selection.of(found)
+    some, reasons = usable(mine, sources, 1)
+    if not some:
         return ExtractReport({}, failures=reasons)
-    saved, recipe = SavedFlow.of(ctx.settings), (engine.recipe_for if engine else recipe_for)(ctx, usable)
-    tally, outlet = Tally(failures=reasons), open_outlet(job.out, ctx.cache.root, ctx.settings.runtime)
-    if engine and (sources.stage or outlet.is_remote):
-        raise ConfigError("URLs are for the local engine; leave --engine out, or name folders that all machines share")
+    calibrating, saved = first_usable(found, sources, ctx.settings.extract), SavedFlow.of(ctx.settings)
+    recipe = (engine.recipe_for if engine else recipe_for)(ctx, calibrating)
+    tally, outlet = Tally(), open_outlet(job.out, ctx.cache.root, ctx.settings.runtime)
     with Ledger(outlet.folder, ctx.progress.say) as ledger:
         ledger.reap()
         filling = Filling(Target(ctx, recipe, outlet.folder, ledger, saved, sources, outlet), tally)
-        (engine.fill if engine else _fill)(filling, [path for path in mine if video_name(path) not in reasons], job)
+        (engine.fill if engine else _fill)(filling, mine, job)
     seconds = time.monotonic() - started_s
     if engine is None:
         used = ctx.settings.model_copy(update={"extract": recipe.settings})
@@ -132,7 +128,8 @@ def _fill(filling: Filling, videos: Sequence[Path], job: Job) -> None:
     found = Survey(filling.target, filling.tally, job.retry_failed).of(videos)
     waiting, suspects = found.waiting, found.suspects
     if isolate == "all" and (waiting or suspects):
-        supervise(filling, job)
+        left = frozenset(video_name(path) for path in (*waiting, *suspects))
+        supervise(filling, replace(job, selection=replace(job.selection, names=left)))
         return
     if isolate == "none":
         waiting, suspects = {**waiting, **suspects}, {}
@@ -155,17 +152,6 @@ def _report(tally: Tally, outlet: Outlet, videos: Sequence[Path], seconds: float
         tally.duration_s / 3600,
         tally.seconds_by_stage,
     )
-
-
-def unusable(videos: Sequence[Path]) -> dict[str, str]:
-    """Return the reasons why files cannot be videos; a named pipe would be waited on for ever."""
-    reasons = {}
-    for path in videos:
-        try:
-            check_file(path)
-        except InputError as error:
-            reasons[video_name(path)] = str(error)
-    return reasons
 
 
 @contextmanager

@@ -7,11 +7,11 @@ ledger, which also keeps videos apart where machines do not see each other's loc
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,18 +20,24 @@ from filelock import FileLock, Timeout
 from extract.reports import DecodeReport
 from extract.video import video_name
 from tal import shards
-from tal.errors import InputError, RemoteError, StorageError, TalError
+from tal.errors import InputError, RemoteError, StorageError, TalError, VideoError
 from tal.files import storage_errors
 from tal.ledger import SUSPECT, Record
+from tal.pipeline.claims import half_written, locked
 from tal.pipeline.engines import lend_extractor
 from tal.pipeline.keys import check_unchanged, identity, shard_key, shard_path
-from tal.pipeline.surveying import Looks, Target
+from tal.pipeline.memory import marked
+from tal.pipeline.outages import Outage
+from tal.pipeline.surveying import Target
 from tal.pipeline.tally import Tally
 from tal.progress import Task
+from tal.storage import Patience
 from tal.types import Features
 
 if TYPE_CHECKING:
     from extract.features import Extractor, Request
+
+__all__ = ["POLL_S", "Filling", "half_written"]
 
 POLL_S = 1.0
 """Between two looks at a video that a worker on another machine has in work."""
@@ -54,47 +60,58 @@ class Filling:
     _spent: dict[Path, Mapping[str, float]] = field(default_factory=dict)
     _halves: dict[str, list[Path]] = field(default_factory=dict)
 
+    @cached_property
+    def _outage(self) -> Outage:
+        return Outage(Patience(self.target.ctx.settings.runtime.retries))
+
     def make_all(self, waiting: Mapping[Path, str]) -> None:
         """Make the shards of the waiting videos (path to key), going on after one that fails.
 
         Raises:
-            StorageError: If the folder cannot be written.
+            StorageError: If the folder cannot be written, or disks or mounted folders are away for good.
+            RemoteError: If a store is away for good.
+            MemoryShortError: If memory ran out; the videos in work are suspects then.
         """
         self._keys, self._halves = dict(waiting), half_written(self.target.folder)
-        ctx = self.target.ctx
+        ctx, self._outage.in_charge = self.target.ctx, True
         with (
+            marked(self.target.ledger, ()),
             lend_extractor(self.target.recipe, ctx) as extractor,
             ctx.progress.task("extract", len(waiting), "videos") as bar,
             ctx.progress.task("features", None, "snippets") as snippets,
         ):
             try:
-                self._pass((path for path in waiting if self._claim(path, bar)), extractor, bar, snippets)
-                for path in self._later:
-                    if self._claim(path, bar, wait=True):
-                        self._pass([path], extractor, bar, snippets)
+                with marked(self.target.ledger, self._held):
+                    self._pass((path for path in waiting if self._claim(path, bar)), extractor, bar, snippets)
+                    for path in self._later:
+                        if self._claim(path, bar, wait=True):
+                            self._pass([path], extractor, bar, snippets)
             finally:
                 for path in list(self._held):
                     self._release(path)
                 self.tally.work(extractor.watch.seconds)
+        self._outage.check()
 
     def poison(self, path: Path, key: str, how: str) -> None:
         """Give up a video that took a process down although it was alone in it."""
-        reason = f"{path}: the process that decoded it died twice ({how}); --retry-failed tries it again"
+        remedy = "with more memory, --retry-failed" if "memory" in how else "--retry-failed"
+        reason = f"{path}: the process that decoded it died twice ({how}); {remedy} tries it again"
         self._fail(path, Record(video_name(path), state="poison", note=reason, crashes=SUSPECT, key=key))
 
     def _claim(self, path: Path, bar: Task, wait: bool = False) -> bool:
         """Lock a video that is to be made; one that another process works on or has made meanwhile is not."""
+        if self._outage.has_ended:
+            return False
         with storage_errors(self.target.folder):
-            lock = _lock(self.target.folder, path)
             try:
-                lock.acquire(blocking=wait)
+                self._held[path] = self._outage.outlast(lambda: locked(self.target.folder, path, wait))
             except Timeout:
                 self._later.append(path)
                 return False
-            self._held[path] = lock
             try:
                 found = self._take_charge(path, wait)
             except (InputError, RemoteError) as error:
+                self._outage.note(path, error)
                 self._fail(path, self._failed(path, str(error)))
                 found = "failed"
         if found != "ours":
@@ -107,8 +124,9 @@ class Filling:
         """Enter a locked video into the ledger as ours, unless it is made or another machine's worker has it."""
         if not self._keys[path]:  # a remote video that was never here
             self._keys[path] = shard_key(path, self.target.recipe, self.target.ctx.cache)
+            self._outage.note(path)
         name, key, ledger = video_name(path), self._keys[path], self.target.ledger
-        while not self.target.is_there(path, key, fresh=True):
+        while not self._is_there(path, key):
             if ledger.claim(name, self.target.address(path), key):
                 for half in self._halves.pop(name, ()):
                     with suppress(OSError):
@@ -122,10 +140,17 @@ class Filling:
         ledger.mend(self.target.outlet.record(shard, "", self.target.address(path)))
         return "made"
 
+    def _is_there(self, path: Path, key: str) -> bool:
+        """Return whether nothing is left to be made; a shard that cannot be read at the moment is waited for."""
+        target, shard = self.target, shard_path(self.target.folder, path)
+        made = partial(target.is_there, path, key, fresh=True)
+        return made() or (not target.ctx.cache.force and self._outage.reads(shard) and made())
+
     def _release(self, path: Path) -> None:
         self.target.saved.drop(path)
         self.target.ledger.release(video_name(path))
-        self._held.pop(path).release()
+        with suppress(OSError):  # a network folder that is away forgets the lock
+            self._held.pop(path).release()
 
     def _pass(self, paths: Iterable[Path], extractor: Extractor, bar: Task, snippets: Task) -> None:
         """Send locked videos through the engines; what is finished is written and unlocked at once."""
@@ -133,45 +158,64 @@ class Filling:
         with closing(run) as results, self.target.sources.stopping():
             for request, found in results:
                 self._spent[request.path] = request.seconds
-                try:
-                    self._take(request.path, found, extractor)
-                except StorageError:
-                    raise
-                except TalError as error:
-                    self._fail(request.path, self._failed(request.path, str(error)))
+                if self._outage.doubts(request.path, found):
+                    self._later.append(request.path)
+                else:
+                    self._end(request.path, found, extractor)
+                    bar.advance(1, video_name(request.path))
                 self._release(request.path)
-                bar.advance(1, video_name(request.path))
+
+    def _end(self, path: Path, found: Features | TalError, extractor: Extractor) -> None:
+        """Write a video's shard, or down why there is none."""
+        try:
+            self._take(path, found, extractor)
+            self._outage.note(path, sent=True)
+        except StorageError:
+            raise
+        except TalError as error:
+            self._outage.note(path, error, sent=isinstance(error, RemoteError))
+            self._fail(path, self._failed(path, str(error)))
 
     def _requests(self, paths: Iterable[Path], bar: Task) -> Iterator[Request]:
         from extract.features import Request
 
-        with closing(self.target.sources.ahead(paths)) as ready:
+        target = self.target
+        with closing(target.sources.ahead(paths)) as ready:
             for path, problem in ready:
+                if self._outage.has_ended:
+                    return
                 try:
-                    if problem is not None:
+                    if problem:
                         raise problem
-                    about = identity(path, self.target.recipe.settings, self.target.ctx.cache)
+                    self._outage.reach(path)
+                    about = self._outage.outlast(partial(identity, path, target.recipe.settings, target.ctx.cache))
                 except (OSError, InputError, RemoteError) as error:
                     if problem is None:
-                        self.target.sources.done(path)
+                        target.sources.done(path)
                     said = f"{path}: cannot read: {error.strerror}" if isinstance(error, OSError) else str(error)
+                    self._outage.note(path, error)
                     self._fail(path, self._failed(path, said))
                     self._release(path)
                     bar.advance(1, video_name(path))
                     continue
-                yield Request(path, about, self.target.saved.aside(path))
-                self.target.sources.done(path)  # it has been read when the next one is asked for
+                self._outage.note(path)
+                yield Request(path, about, target.saved.aside(path))
+                target.sources.done(path)  # it has been read when the next one is asked for
 
     def _take(self, path: Path, found: Features | TalError, extractor: Extractor) -> None:
         """Write the shard of a video that ended well, and give its flow images their place."""
         if isinstance(found, TalError):
             raise found
+        if self._outage.differs(path, found):
+            raise VideoError(f"{path}: read differently twice; see that its network folder is well and run it again")
         target, key, shard = self.target, self._keys[path], shard_path(self.target.folder, path)
         with extractor.watch.on("write"), storage_errors(target.folder):
-            look = _look(target, path)
+            look = self._outage.look(target.looks, path)
             check_unchanged(path, key, target.recipe, target.ctx.cache)
             target.saved.publish(path, key)
-            digest = shards.write(shard, found, key)
+            digest = self._outage.outlast(lambda: shards.write(shard, found, key))
+            if self._outage.has_ended and target.outlet.is_remote:
+                raise RemoteError(f"{path}: made, but not sent; run it again")
             target.outlet.publish(shard, target.sources.noted(path, target.sources.digest(path)))
         record = self._done(path, found, digest)
         target.ledger.finish(replace(record, source=look, shard=target.outlet.stamp(shard)))
@@ -202,31 +246,3 @@ class Filling:
         self.tally.count(record)
         self.target.ledger.finish(replace(record, path=self.target.address(path)))
         self.target.ctx.progress.say(f"failed: {record.note}")
-
-
-def _look(target: Target, path: Path) -> str:
-    """Return what a video looks like; nothing where it is gone, which `check_unchanged` tells."""
-    try:
-        return Looks(target.recipe, target.sources).of(path)
-    except OSError:
-        return ""
-
-
-def half_written(folder: Path) -> dict[str, list[Path]]:
-    """Return, by video name, what killed processes left of shards they were writing; removed under the video's lock."""
-    found: dict[str, list[Path]] = {}
-    try:
-        with os.scandir(folder) as entries:
-            halves = [entry.name for entry in entries if entry.name[0] == "." and entry.name.endswith(".part")]
-    except OSError:
-        return found
-    for half in halves:
-        name = half[1:].rsplit(f"{shards.SUFFIX}.", 1)[0]
-        found.setdefault(name, []).append(folder / half)
-    return found
-
-
-def _lock(folder: Path, video: Path) -> FileLock:
-    """Let one process at a time work on a video's shard; taken on one thread, given back on another."""
-    (folder / ".locks").mkdir(parents=True, exist_ok=True)
-    return FileLock(str(folder / ".locks" / f"{video_name(video)}.lock"), thread_local=False)

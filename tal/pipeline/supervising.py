@@ -20,9 +20,11 @@ from typing import Any
 from extract.video import video_name
 from tal import errors
 from tal.errors import BackendError, TalError
+from tal.pipeline import orphans
 from tal.pipeline.context import Context
 from tal.pipeline.extract_reports import ExtractReport
 from tal.pipeline.filling import Filling
+from tal.pipeline.memory import OUT_OF_MEMORY
 from tal.pipeline.parts import Selection
 from tal.progress import Progress, Task
 
@@ -60,9 +62,9 @@ class Job:
         names = tuple(str(path) for path in videos)
         return cls(names, str(out), selection, retry_failed, settings, str(ctx.cache.root), ctx.cache.force)
 
-    def isolated(self, isolate: str) -> Job:
-        """Return the same job under another ``runtime.isolate``."""
-        runtime = {**self.settings["runtime"], "isolate": isolate}
+    def isolated(self, isolate: str, **more: object) -> Job:
+        """Return the same job under another ``runtime.isolate``, and with more changes of ``runtime``."""
+        runtime = {**self.settings["runtime"], "isolate": isolate, **more}
         return replace(self, settings={**self.settings, "runtime": runtime})
 
     def to_json(self) -> str:
@@ -103,24 +105,29 @@ def supervise(filling: Filling, job: Job) -> None:
             filling.tally.absorb(run_child(job, progress))
             return
         except DiedError as death:
-            ended, suspects = ledger.ended_by(death.pid), ledger.blame(death.pid)
-            if not suspects:
+            ended, n_lost = ledger.ended_by(death.pid), len(ledger.blame(death.pid)) or orphans.given_back(ledger)
+            if not n_lost:
                 raise BackendError(
                     f"the extracting process died ({death.how}) with no video in work; what it printed last says more, "
                     "--isolate none runs without it"
                 ) from death
             filling.tally.absorb_records(ended)
-            n = f"{len(suspects)} video{'s' * (len(suspects) > 1)}"
-            progress.say(
-                f"the extracting process died ({death.how}) with {n} in work; going on, these come last, one by one"
-            )
+            n = f"{n_lost} video{'s' * (n_lost > 1)}"
+            less = " and with runtime.batch=1" if "memory" in death.how else ""
+            died = f"the extracting process died ({death.how}) with {n} in work"
+            progress.say(f"{died}; going on, these come last, one by one{less}")
             done = job.selection.without | {one.name for one in ended}
             job = replace(job, selection=replace(job.selection, without=done))
 
 
 def make_alone(filling: Filling, path: Path, key: str, job: Job) -> None:
-    """Extract one video, with which processes died before, in a child of its own; what dies again is poison."""
-    alone = replace(job.isolated("none"), selection=Selection(names=frozenset([video_name(path)])), retry_failed=True)
+    """Extract one video, with which processes died before, in a child of its own; what dies again is poison.
+
+    It gets one snippet at a time: on a CPU that changes no byte of a shard, and it takes the least memory.
+    """
+    alone = replace(
+        job.isolated("none", batch=1), selection=Selection(names=frozenset([video_name(path)])), retry_failed=True
+    )
     progress = filling.target.ctx.progress
     progress.say(f"{path}: the process that decoded it died before; now in a process of its own")
     try:
@@ -211,6 +218,7 @@ def _stopping(process: subprocess.Popen[str]) -> Iterator[None]:
         _close(process)
         if process.stdout is not None:
             process.stdout.close()
+        orphans.collect()
 
 
 def _close(process: subprocess.Popen[str]) -> None:
@@ -226,7 +234,7 @@ def _error(name: str, text: str) -> TalError:
 
 def _how(status: int) -> str:
     if status >= 0:
-        return f"exit status {status}"
+        return "memory ran out" if status == OUT_OF_MEMORY else f"exit status {status}"
     try:
         name = signal.Signals(-status).name
     except ValueError:

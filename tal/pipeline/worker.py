@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -19,9 +20,11 @@ from typing import Any, TextIO
 
 from tal.errors import TalError
 from tal.ledger import leave_all
+from tal.pipeline.memory import OUT_OF_MEMORY, MemoryShortError
 from tal.pipeline.supervising import INTERRUPTED, Job
 from tal.progress import Silent, Task
 
+MOMENT_S = 0.1
 _PR_SET_PDEATHSIG = 1
 
 
@@ -33,6 +36,8 @@ def main() -> None:
     _stop_at_end_of_input()
     try:
         told.tell(report=_run(text, told))
+    except MemoryShortError:
+        sys.exit(OUT_OF_MEMORY)
     except TalError as error:
         told.tell(error=[type(error).__name__, str(error)])
     except KeyboardInterrupt:
@@ -121,6 +126,7 @@ def _stop_at_end_of_input() -> None:
     def watch() -> None:
         while os.read(0, 1 << 10):
             pass
+        time.sleep(MOMENT_S)  # a parent that is dying takes us along, and what we had in work is seen from that
         leave_all()  # before anybody loses patience
         if hasattr(signal, "pthread_kill"):  # wakes what waits for a lock
             signal.pthread_kill(main_thread, signal.SIGTERM)

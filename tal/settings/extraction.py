@@ -99,8 +99,8 @@ class RuntimeSettings(Section):
         save_flow: Folder into which `tal extract` also writes flow as images; empty for nowhere.
         checkpoint_every: Updates between training checkpoints.
         stage_gb: Most room that local copies of remote files take, GB (10^9 bytes); what was used longest ago goes.
-        retries: How often a store on the network is asked again before something counts as failed; the waits between
-            grow from about 1 s to 30 s.
+        retries: How often a store on the network, or a mounted folder that does not answer, is asked again before
+            something counts as failed; the waits between grow from about 1 s to 30 s.
     """
 
     device: str = "auto"

@@ -7,13 +7,14 @@ fsspec is imported when a URL is first used.
 
 from tal.storage.edge import Edge, Kind
 from tal.storage.folders import stage_folder
-from tal.storage.retrying import Patience, StoppedError
+from tal.storage.retrying import AwayError, Patience, StoppedError, is_away
 from tal.storage.stage import STAGED, Stage
 from tal.storage.store import Remote, Store
 from tal.storage.urls import join, name_in, path_of, shown, url_of
 
 __all__ = [
     "STAGED",
+    "AwayError",
     "Edge",
     "Kind",
     "Patience",
@@ -21,6 +22,7 @@ __all__ = [
     "Stage",
     "StoppedError",
     "Store",
+    "is_away",
     "join",
     "name_in",
     "path_of",

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tal.errors import RemoteError
+from tal.errors import RemoteError, TalError
+from tal.files import AWAY
 from tal.storage.urls import scheme_of, shown
 
 T = TypeVar("T")
@@ -56,6 +57,10 @@ class StoppedError(Exception):
     """Nobody wants the result any more; ends a thread that fetches ahead and is seen by nobody."""
 
 
+class AwayError(RemoteError):
+    """A store that went on failing in ways that pass: its other objects cannot be had either, most likely."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long a store is given.
@@ -77,7 +82,8 @@ class Patience:
             function: Must do no harm when it is called twice.
 
         Raises:
-            RemoteError: If it goes on failing, or fails in a way that lasts.
+            AwayError: If it goes on failing.
+            RemoteError: If it fails in a way that lasts.
             FileNotFoundError: If there is nothing.
             OSError: If the local disk is full or read-only.
             StoppedError: If `over` was set.
@@ -94,18 +100,45 @@ class Patience:
                 if problem := _lasting(error, url):
                     raise RemoteError(f"{shown(url)}: {problem}") from error
                 if n_failed == self.retries:
-                    raise RemoteError(
+                    raise AwayError(
                         f"{shown(url)}: cannot be {what} ({_words(error)}), tried {n_failed + 1} times; check the "
                         "network and run it again"
                     ) from error
-            wait_s = min(LONGEST_S, FIRST_S * 2**n_failed)
-            self.over.wait(wait_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            self._wait(n_failed)
         raise ValueError(f"{self.retries} retries")
+
+    def outlast(self, function: Callable[[], T]) -> T:
+        """Return what a function returns that works on files; call it again while a mounted folder is away.
+
+        Args:
+            function: Must do no harm when it is called twice; what it raises is raised in the end.
+        """
+        for n_failed in range(self.retries + 1):
+            try:
+                return function()
+            except (OSError, TalError) as error:
+                if n_failed == self.retries or not is_away(error):
+                    raise
+            self._wait(n_failed)
+        raise ValueError(f"{self.retries} retries")
+
+    def _wait(self, n_failed: int) -> None:
+        wait_s = min(LONGEST_S, FIRST_S * 2**n_failed)
+        self.over.wait(wait_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
 
     def check(self, n_bytes: int = 0) -> None:
         """End what is under way if `over` was set; stores call it with every block of a file."""
         if self.over.is_set():
             raise StoppedError
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Return whether an error, or what it came from, says that a store, a disk or a mounted folder is out of reach."""
+    while error is not None:
+        if isinstance(error, AwayError) or getattr(error, "errno", None) in AWAY:  # FFmpeg's errors have one, too
+            return True
+        error = error.__cause__
+    return False
 
 
 def foreign() -> tuple[type[Exception], ...]:
