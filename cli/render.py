@@ -107,8 +107,8 @@ def chain_json(report: RunReport, paths: Mapping[str, str] | None = None) -> Non
     """Print what a chain of stages made as JSON."""
     evaluation = report.evaluation
     made = {
-        "model": str(report.run.model),
-        "detections": str(report.detections),
+        "model": report.address(report.run.model),
+        "detections": report.address(report.detections),
         "kept": dict(report.kept),
         "failures": dict(report.extraction.failures),
         "evaluation": None if evaluation is None else evaluation.to_dict(),
@@ -119,13 +119,15 @@ def chain_json(report: RunReport, paths: Mapping[str, str] | None = None) -> Non
 def chain(report: RunReport) -> None:
     """Say what each stage did, where things are, and how good they are."""
     from tal.evaluation.remarks import remarks
+    from tal.storage.urls import url_of
 
-    extraction(report.extraction, next(iter(report.extraction.shards.values()), Path("features/x")).parent)
-    print(f"model: {report.run.model} ({'kept' if report.run.cached else 'trained'})", file=sys.stderr)
-    print(f"detections: {report.detections} ({'kept' if report.kept['localize'] else 'made'})", file=sys.stderr)
+    folder, found = next(iter(report.extraction.shards.values()), Path("features/x")).parent, report.detections
+    extraction(report.extraction, url_of(folder) or folder)
+    print(f"model: {report.address(report.run.model)} ({'kept' if report.run.cached else 'trained'})", file=sys.stderr)
+    print(f"detections: {report.address(found)} ({'kept' if report.kept['localize'] else 'made'})", file=sys.stderr)
     if report.evaluation is None:
-        print(report.detections)
+        print(report.address(found))
     else:
         evaluation(report.evaluation)
-        for line in remarks(report.evaluation, str(report.detections)):
+        for line in remarks(report.evaluation, report.address(found)):
             print(printable(line), file=sys.stderr)

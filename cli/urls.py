@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KEEP = "keep"
 KINDS: dict[str, dict[str, str]] = {
     "extract": {"videos": KEEP, "out": KEEP},
-    "run": {"videos": KEEP, "labels": "in", "annotations": "in"},
+    "run": {"videos": KEEP, "labels": "in", "annotations": "in", "out": KEEP},
     "train": {"labels": "in", "features": "shards", "runs": "outdir"},
     "localize": {
         **{"videos": KEEP, "model": "run", "features": "shards"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ from ray_made import Raylets, faulty_env
 
 from tal import shards
 from tal.cache import Cache
-from tal.errors import BackendError
 from tal.pipeline import extract, ray_extraction
 from tal.pipeline.engines import resolved
 from tal.pipeline.parts import Selection
-from tal.pipeline.ray_cluster import RayOptions
+from tal.pipeline.ray_desk import Desk
 from tal.pipeline.ray_extraction import extract_on_ray
 from tal.pipeline.ray_fleet import Fleet
 from tal.pipeline.ray_hands import Hand
+from tal.pipeline.ray_orders import Parcel
 from tal.settings import Settings
 
 RGB = ("extract.streams=[rgb]", "extract.fps=5", "extract.stride=8", "extract.calibration_videos=1")
@@ -36,27 +37,45 @@ def test_a_node_that_is_killed_in_mid_run_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "videos").mkdir()
-    for i in range(12):
-        clips.write(tmp_path / "videos" / f"v{i:02}.mp4", range(10 * i, 10 * i + 50 + 5 * i), size=(48, 32))
+    for i in range(8):
+        clips.write(tmp_path / "videos" / f"v{i}.mp4", range(10 * i, 10 * i + 45 + 5 * i), size=(48, 32))
     settings, cache, heard = small.settings(*RGB), Cache(tmp_path / "cache"), faulty.Heard()
     extract(tmp_path / "videos", tmp_path / "here", settings, cache=cache)
-    killed, end = list[str](), Fleet._end
-
-    def end_and_kill(self: Fleet, hand: Hand, path: Path) -> None:
-        end(self, hand, path)
-        if not killed:
-            killed.append(hand.share.node)
-            raylets.kill(hand.share.node)
-
-    monkeypatch.setattr(Fleet, "_end", end_and_kill)
+    monkeypatch.setattr(ray_extraction, "Desk", two_at_once)
+    killed = kill_when_handed_more(raylets, monkeypatch)
     with raylets.joined():
         report = extract_on_ray(tmp_path / "videos", tmp_path / "there", settings, cache=cache, progress=heard)
-    raylets.complete(2)
-    assert report.made == tuple(f"v{i:02}" for i in range(12)) and not report.failures
+    assert report.made == tuple(f"v{i}" for i in range(8)) and not report.failures
     assert content(tmp_path / "there") == content(tmp_path / "here")
     assert not list((tmp_path / "there").glob(".*.part"))
     (gone,) = (line for line in heard.said if "is gone" in line)
-    assert "(its node was lost)" in gone and "; 0 videos" not in gone
+    assert killed and "(its node was lost)" in gone and "; 0 videos" not in gone
+
+
+def two_at_once(waiting: Iterable[Path], suspects: Iterable[Path], ahead: int) -> Desk:
+    """Hand out few videos at once, so that workers come back for more."""
+    return Desk(waiting, suspects, ahead=2)
+
+
+def kill_when_handed_more(raylets: Raylets, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Kill the first node that has made a video, when its worker has got another one."""
+    killed, ended, end, parcel = list[str](), list[Hand](), Fleet._end, Fleet._parcel
+
+    def remember(self: Fleet, hand: Hand, path: Path) -> None:
+        end(self, hand, path)
+        ended.append(hand)
+
+    def kill(self: Fleet, path: Path) -> Parcel:
+        for hand in ended if not killed else ():
+            if path in self._desk.held(hand.id):
+                killed.append(hand.share.node)
+                raylets.kill(hand.share.node)
+                break
+        return parcel(self, path)
+
+    monkeypatch.setattr(Fleet, "_end", remember)
+    monkeypatch.setattr(Fleet, "_parcel", kill)
+    return killed
 
 
 class Faults(faulty.Batch):
@@ -77,7 +96,7 @@ def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Faults:
 
 def test_what_breaks_on_a_cluster_ends_as_it_does_on_one_machine(batch: Faults, raylets: Raylets) -> None:
     batch.add(**{f"good{i}": "" for i in range(4)}, bad="fail", gap="damaged", fatal="kill", shaky="once kill")
-    with raylets.joined(**faulty_env()):
+    with raylets.short_of_memory(), raylets.joined(**faulty_env()):
         report = batch.on_ray()
         again = batch.on_ray(selection=Selection(only=("fatal",)))
     assert set(report.made) == {*(f"good{i}" for i in range(4)), "gap", "shaky"}
@@ -92,22 +111,5 @@ def test_what_breaks_on_a_cluster_ends_as_it_does_on_one_machine(batch: Faults, 
         "fatal": "poison",
         "shaky": "done",
     }
+    assert any("is gone (its node ran out of memory)" in line for line in batch.heard.said)
     assert again.failures["fatal"].startswith(poison) and not again.made  # nobody tries it again by itself
-
-
-def test_a_node_that_does_not_see_the_folder_is_refused(batch: Faults, raylets: Raylets) -> None:
-    batch.add(one="")
-    monkey = pytest.MonkeyPatch()
-    with raylets.joined(**faulty_env()), monkey.context() as patched:
-        patched.setattr(ray_extraction, "_token", lambda folder: _elsewhere())
-        with pytest.raises(BackendError, match=f"does not see {batch.out}; name a folder that all"):
-            batch.on_ray(options=RayOptions(cpus=1))
-    assert not content(batch.out)
-
-
-class _elsewhere:
-    def __enter__(self) -> Path:
-        return Path("/nowhere/token")
-
-    def __exit__(self, *_: object) -> None:
-        pass

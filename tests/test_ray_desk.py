@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tal.errors import BackendError, ConfigError
-from tal.pipeline.ray_cluster import RayOptions, Share, connected, shared_path, shares_of
-from tal.pipeline.ray_desk import Desk
+from tal.pipeline.ray_cluster import RayOptions, Share, connected, known_place, shared_path, shares_of
+from tal.pipeline.ray_desk import CRASH, LOSS, SHORTAGE, Desk
 
 
 def paths(n: int) -> list[Path]:
@@ -50,21 +50,21 @@ def test_videos_that_others_have_are_passed_over() -> None:
 def test_a_lost_machine_gives_its_videos_back_to_the_front() -> None:
     desk = Desk(paths(6), ahead=2)
     desk.hand("a", 1, always)
-    assert desk.lost("a", crashed=False) == (paths(2), [])
+    assert desk.lost("a", LOSS) == (paths(2), [])
     assert desk.hand("b", 1, always) == paths(2)
 
 
 def test_suspects_come_last_and_alone_and_one_that_does_it_again_is_poison() -> None:
     desk = Desk(paths(4), ahead=2)
     desk.hand("a", 2, always)
-    assert desk.lost("a", crashed=True) == (paths(2), [])
+    assert desk.lost("a", CRASH) == (paths(2), [])
     assert desk.hand("b", 1, always) == [Path("v2"), Path("v3")]
     for name in ("v2", "v3"):
         assert desk.hand("b", 1, always) == []
         desk.ended("b", Path(name))
     (alone,) = desk.hand("b", 1, always)
     assert desk.hand("b", 1, always) == []
-    assert desk.lost("b", crashed=True) == ([], [alone])
+    assert desk.lost("b", CRASH) == ([], [alone])
     assert desk.n_left == 1
 
 
@@ -72,8 +72,31 @@ def test_a_video_that_loses_many_machines_becomes_a_suspect() -> None:
     desk = Desk(paths(3), ahead=3)
     for n in range(4):
         assert desk.hand(f"{n}", 1, always) == paths(3)
-        desk.lost(f"{n}", crashed=False)
+        desk.lost(f"{n}", LOSS)
     assert len(desk.hand("last", 1, always)) == 1
+
+
+def test_where_memory_runs_out_videos_are_tried_elsewhere_then_alone_and_at_last_no_more() -> None:
+    desk = Desk(paths(3), ahead=3)
+    assert desk.hand("a", 1, always) == paths(3)
+    assert desk.lost("a", SHORTAGE) == (paths(3), [])
+    assert desk.hand("b", 1, always) == paths(3)  # all at once again: another worker may have taken the memory
+    assert desk.lost("b", SHORTAGE) == (paths(3), [])
+    (first,) = desk.hand("c", 1, always)
+    assert desk.lost("c", SHORTAGE) == ([first], [])
+    for _ in range(2):
+        (other,) = desk.hand("d", 1, always)
+        desk.ended("d", other)
+    assert desk.hand("d", 1, always) == [first]
+    assert desk.lost("d", SHORTAGE) == ([], [first])
+    assert not desk.n_left
+
+
+def test_a_lost_machine_does_not_speak_against_the_video_that_was_alone_there() -> None:
+    desk = Desk([], suspects=paths(1))
+    for n in range(3):
+        assert desk.hand(f"{n}", 1, always) == paths(1)
+        assert desk.lost(f"{n}", LOSS) == (paths(1), [])
 
 
 def test_videos_of_a_node_that_cannot_work_are_not_blamed() -> None:
@@ -83,7 +106,9 @@ def test_videos_of_a_node_that_cannot_work_are_not_blamed() -> None:
         assert desk.returned(f"{n}") == paths(2)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["end", "crash", "loss", "give"])), max_size=60))
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["end", "crash", "short", "loss", "give"])), max_size=60)
+)
 def test_every_video_ends_once_whatever_happens(events: list[tuple[str, str]]) -> None:
     desk, ended = Desk(paths(7), ahead=3), Counter[Path]()
 
@@ -93,8 +118,8 @@ def test_every_video_ends_once_whatever_happens(events: list[tuple[str, str]]) -
             for path in desk.held(worker):
                 desk.ended(worker, path)
                 ended[path] += 1
-        elif what in ("crash", "loss"):
-            ended.update(desk.lost(worker, crashed=what == "crash")[1])
+        elif what in ("crash", "short", "loss"):
+            ended.update(desk.lost(worker, {"crash": CRASH, "short": SHORTAGE, "loss": LOSS}[what])[1])
         else:
             desk.returned(worker)
 
@@ -150,12 +175,21 @@ def test_sizes_that_cannot_be() -> None:
         RayOptions(gpus=0)
 
 
-def test_nodes_share_folders_not_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_and_runs_are_shared_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert shared_path("a/../b") == str(tmp_path / "b")
-    said = r"^s3://b/videos: --engine ray works in folders that all nodes share; mount it, or use --shard$"
+    said = r"^s3://b/runs: not for --engine ray, where only videos and shards may be URLs; name a folder$"
     with pytest.raises(ConfigError, match=said):
-        shared_path("s3://b/videos")
+        shared_path("s3://b/runs")
+
+
+def test_videos_and_shards_may_be_urls_but_no_password_travels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert known_place("a") == str(tmp_path / "a")
+    assert known_place(Path("s3://b/videos")) == "s3://b/videos"
+    said = r"^s3://b/videos: the password in it would be sent to all nodes; leave it out and give each node its own$"
+    with pytest.raises(ConfigError, match=said):
+        known_place("s3://key:secret@b/videos")
 
 
 def test_without_ray_a_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tal.annotations import Truth, read_labels, read_truth
+from tal.annotations import Labels, Truth, read_labels, read_truth
 from tal.cache import Cache, Stage
 from tal.errors import ConfigError
 from tal.evaluation import Evaluation
@@ -18,10 +18,10 @@ from tal.pipeline.evaluating import evaluate
 from tal.pipeline.extraction import ExtractReport, Paths, extract
 from tal.pipeline.learning import Run, train
 from tal.pipeline.localizing import localize_shards, write_detections
+from tal.pipeline.run_folders import DETECTIONS, EVALUATION, RunFolder, open_run_folder
 from tal.progress import Progress
 from tal.results import Results, to_json
 from tal.settings import Settings
-from tal.storage import shown, url_of
 
 EVALUATE = Stage("evaluate", version=1)
 
@@ -37,6 +37,8 @@ class RunReport:
         detections: Where they were written.
         evaluation: Comparison with the truth, where there is one.
         kept: Stage to whether its output had been made before.
+        addresses: Where people find the run, its model and its detections: URLs, if they were sent to some. The other
+            paths here are those of this machine.
     """
 
     extraction: ExtractReport
@@ -45,6 +47,11 @@ class RunReport:
     detections: Path
     evaluation: Evaluation | None
     kept: Mapping[str, bool]
+    addresses: Mapping[Path, str] = field(default_factory=dict)
+
+    def address(self, path: Path) -> str:
+        """Return where people find the run, its model or its detections."""
+        return self.addresses.get(path, str(path))
 
 
 def run(
@@ -65,31 +72,56 @@ def run(
         labels: Video-level labels of the training videos.
         settings: Default: the shipped settings of STPN.
         annotations: Ground truth; by default the subset without labelled videos is evaluated.
-        out: Folder for ``features/`` and ``runs/<name>/``.
+        out: Folder or URL for ``features/`` and ``runs/<name>/``; of a URL, each output is sent when it is whole.
         name: Name of the run; default: the method's.
         cache: Where stages' outputs are kept.
         progress: Who is told.
     """
-    if url := url_of(out):
-        raise ConfigError(f"{shown(url)}: a run is kept on this machine; name a local folder, or run its stages singly")
     ctx = context(settings, cache, progress)
-    known, truth = read_labels(Path(labels)), read_truth(Path(annotations)) if annotations else None
-    features, runs, (s, c, p) = Path(out) / "features", Path(out) / "runs", (ctx.settings, ctx.cache, ctx.progress)
-    extracted = extract(videos, features, s, cache=c, progress=p)
-    without = extracted.failures
-    advice = [one for one in advise_training(known, features) if one.code != "unlabelled"]  # those are for testing
+    with open_run_folder(out, ctx) as (place, told):
+        return _run(videos, Given.read(labels, annotations), place, name, told)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is known of the videos.
+
+    Attributes:
+        labels: Video-level labels.
+        truth: Ground truth, if there is some.
+    """
+
+    labels: Labels
+    truth: Truth | None
+
+    @classmethod
+    def read(cls, labels: Path | str, annotations: Path | str | None) -> Given:
+        """Read both."""
+        return cls(read_labels(Path(labels)), read_truth(Path(annotations)) if annotations else None)
+
+
+def _run(videos: Paths, given: Given, place: RunFolder, name: str | None, ctx: Context) -> RunReport:
+    s, c, p = ctx.settings, ctx.cache, ctx.progress
+    extracted = extract(videos, place.features, s, cache=c, progress=p)
+    features, files = place.local(extracted.shards)
+    advice = [one for one in advise_training(given.labels, features) if one.code != "unlabelled"]  # those are to test
     for one in advice:
         p.say(f"note: {one}")
-    trained = train(features, known, s, name=name, runs=runs, without=without, cache=c, progress=p)
+    without = extracted.failures
+    trained = train(features, given.labels, s, name=name, runs=place.runs, without=without, cache=c, progress=p)
     write_advice(trained.path, advice)
-    results, cached = localize_shards(extracted.shards, trained.path, ctx)
-    detections = trained.path / "detections.json"
+    place.send(trained.path)
+    results, cached = localize_shards(files, trained.path, ctx)
+    detections = trained.path / DETECTIONS
     write_detections(detections, results)
+    place.send(trained.path, DETECTIONS)
     kept = {"train": trained.cached, "localize": cached}
     evaluation = None
-    if truth:
-        evaluation, kept["evaluate"] = _evaluate(results, truth, known.by_video, ctx, trained.path)
-    return RunReport(extracted, trained, results, detections, evaluation, kept)
+    if given.truth:
+        evaluation, kept["evaluate"] = _evaluate(results, given.truth, given.labels.by_video, ctx, trained.path)
+        place.send(trained.path, EVALUATION)
+    addresses = {path: place.address(path) for path in (trained.path, trained.model, detections)}
+    return RunReport(extracted, trained, results, detections, evaluation, kept, addresses)
 
 
 def _evaluate(
@@ -109,7 +141,7 @@ def _evaluate(
         (work / "evaluation.json").write_text(json.dumps(found.to_dict(), indent=1) + "\n")
 
     entry = ctx.cache.get(EVALUATE, fields, make)
-    place(entry.path / "evaluation.json", folder / "evaluation.json")
+    place(entry.path / "evaluation.json", folder / EVALUATION)
     return Evaluation.from_dict(json.loads((entry.path / "evaluation.json").read_text())), entry.hit
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tal.errors import BackendError, ConfigError
+from tal.pipeline.ray_stores import without_password
 from tal.storage import path_of, shown, url_of
 
 CPUS_PER_WORKER = 4
@@ -103,6 +104,16 @@ def _dealt(node: str, host: str, resources: tuple[int, float], options: RayOptio
     return [Share(node, host, cpus, options.gpus if n_gpus else 0.0)] * n
 
 
+def known_place(place: Path | str) -> str:
+    """Return a path or URL by which all nodes may know videos or a place for shards.
+
+    Raises:
+        ConfigError: If it is a URL with a password.
+    """
+    url = url_of(place)
+    return shared_path(place) if url is None else without_password(url)
+
+
 def shared_path(place: Path | str) -> str:
     """Return a path by which all nodes may know a file or folder.
 
@@ -110,7 +121,9 @@ def shared_path(place: Path | str) -> str:
         ConfigError: If it is a URL.
     """
     if url := url_of(place):
-        raise ConfigError(f"{shown(url)}: --engine ray works in folders that all nodes share; mount it, or use --shard")
+        raise ConfigError(
+            f"{shown(url)}: not for --engine ray, where only videos and shards may be URLs; name a folder"
+        )
     return os.path.abspath(path_of(place))  # noqa: PTH100 - links stay
 
 

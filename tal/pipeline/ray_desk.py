@@ -2,7 +2,8 @@
 
 Pure bookkeeping, without Ray. A process that dies makes the videos it had suspects; each of them is handed out again
 last, to a worker that has nothing else, and one that takes its worker down again is poison. Lost machines weigh less: a
-video that was there when one went is simply made elsewhere.
+video that was there when one went is simply made elsewhere. So does a lack of memory: Ray ends some worker of a node
+that runs short, not always the one that took it, and one short node alone must not make a video poison.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-CRASH, LOSS = 2.0, 0.5
-"""How much the death of a process, and the loss of a machine, speak against the videos that were there."""
+CRASH, SHORTAGE, LOSS = 2.0, 1.0, 0.5
+"""How much a process that died, one that was ended for want of memory, and a lost machine speak against its videos."""
 SUSPECT_AT, POISON_AT = 2.0, 4.0
 
 
@@ -76,19 +77,19 @@ class Desk:
         """Note that a video ended, well or not."""
         self._with[worker].remove(path)
 
-    def lost(self, worker: str, crashed: bool) -> tuple[list[Path], list[Path]]:
+    def lost(self, worker: str, blame: float) -> tuple[list[Path], list[Path]]:
         """Take back what a worker had that is gone.
 
         Args:
             worker: Which one.
-            crashed: Whether its process died, and not its machine.
+            blame: `CRASH`, `SHORTAGE` or `LOSS`.
 
         Returns:
             The videos that are to be made again, and those that are poison.
         """
         again, poison = list[Path](), list[Path]()
         for path in self._with.pop(worker, []):
-            self._blame[path] = self._blame.get(path, 0.0) + (CRASH if crashed else LOSS)
+            self._blame[path] = self._blame.get(path, 0.0) + blame
             (poison if self._blame[path] >= POISON_AT else again).append(path)
         self._alone.discard(worker)
         for path in reversed(again):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from tal.cache import Cache
-from tal.files import storage_errors, write_atomic
 from tal.pipeline import extraction
 from tal.pipeline.context import Context, context
 from tal.pipeline.engines import Recipe, recipe_for
@@ -25,11 +23,13 @@ from tal.pipeline.extract_reports import ExtractReport
 from tal.pipeline.filling import Filling, half_written
 from tal.pipeline.keys import Paths, as_paths
 from tal.pipeline.parts import Selection
-from tal.pipeline.ray_cluster import RayOptions, connected, shared_path, shares_of
+from tal.pipeline.ray_cluster import RayOptions, connected, known_place, shares_of
 from tal.pipeline.ray_desk import Desk
+from tal.pipeline.ray_filling import Driven
 from tal.pipeline.ray_fleet import Fleet
 from tal.pipeline.ray_hands import Bars
 from tal.pipeline.ray_orders import Orders, recipe_on
+from tal.pipeline.ray_stores import meeting, probes_of
 from tal.pipeline.supervising import Job
 from tal.pipeline.surveying import Survey
 from tal.progress import Progress
@@ -49,12 +49,13 @@ def extract_on_ray(
 ) -> ExtractReport:
     """Extract the features of videos as `extract` does, with workers on a Ray cluster.
 
-    All nodes must see the videos and `out` under the same paths and have the same version of tal. ``runtime.isolate``
-    has no meaning here: every worker is a process of its own.
+    All nodes must see the videos and `out` under the same paths, or reach the stores that they name with credentials
+    of their own, and have the same version of tal. ``runtime.isolate`` has no meaning here: every worker is a process
+    of its own.
 
     Args:
         videos: As `extract` takes them, like all that follow.
-        out: Folder for shards, shared by all nodes.
+        out: Folder for shards, shared by all nodes, or URL.
         settings: Default: what the package ships.
         options: Which cluster; by default one is started on this machine.
         selection: Which of the videos; default: all.
@@ -63,12 +64,12 @@ def extract_on_ray(
         progress: Who is told.
 
     Raises:
-        ConfigError: If videos or `out` are URLs.
+        ConfigError: If there is a password in a URL.
         BackendError: If Ray or the cluster is not there, or no worker can go on.
         TalError: What `extract` raises.
     """
     ctx = context(settings, cache, progress)
-    places, folder = [Path(shared_path(one)) for one in as_paths(videos)], Path(shared_path(out))
+    places, folder = [Path(known_place(one)) for one in as_paths(videos)], Path(known_place(out))
     job = Job.of(places, folder, selection or Selection(), retry_failed, ctx)
     with ExitStack() as stack:
         return extraction.run_job(job, ctx, _Engine(options or RayOptions(), stack))
@@ -101,7 +102,9 @@ class _Engine:
         found = Survey(filling.target, filling.tally, job.retry_failed).of(videos)
         if not (found.waiting or found.suspects):
             return
+        filling = Driven(filling.target, filling.tally)
         filling._keys, filling._halves = {**found.waiting, **found.suspects}, half_written(filling.target.folder)
+        filling._outage.in_charge = True
         progress = filling.target.ctx.progress
         desk = Desk(found.waiting, found.suspects, ahead=filling.target.ctx.settings.runtime.batch + 2)
         with (
@@ -116,15 +119,19 @@ class _Engine:
                     desk.add(path)
                     fleet.work()
             fleet.finish()
+        filling._outage.check()
 
     @contextmanager
     def _fleet(self, filling: Filling, desk: Desk, bars: Bars, job: Job) -> Iterator[Fleet]:
         recipe, ctx = filling.target.recipe, filling.target.ctx
         weights = {stream: self.ray.put(path.read_bytes()) for stream, path in recipe.weights.items()}
-        with _token(filling.target.folder) as token:
+        with meeting(filling.target.outlet, ctx.settings.runtime) as token:
             settings = ctx.settings.model_copy(update={"extract": recipe.settings}).model_dump(mode="json")
             files = {stream: os.path.abspath(path) for stream, path in recipe.weights.items()}  # noqa: PTH100
-            orders = Orders(settings, recipe.sha256, files, job.out, job.cache, platform.node(), str(token))
+            probes = probes_of(ctx.cache, list(filling._keys))
+            orders = Orders(
+                settings, recipe.sha256, files, job.out, job.cache, platform.node(), token, probes, job.force
+            )
             fleet = Fleet(
                 self.ray,
                 options=self.options,
@@ -146,15 +153,3 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-@contextmanager
-def _token(folder: Path) -> Iterator[Path]:
-    """Put a file into a folder for a while by which workers see that it is the same one."""
-    token = folder / ".tal" / f"ray-{uuid.uuid4().hex}"
-    with storage_errors(folder):
-        write_atomic(token, "")
-    try:
-        yield token
-    finally:
-        token.unlink(missing_ok=True)

@@ -18,10 +18,11 @@ from extract.video import video_name
 from tal.errors import BackendError
 from tal.pipeline.filling import Filling, half_written
 from tal.pipeline.ray_cluster import RayOptions, Share, shares_of
-from tal.pipeline.ray_desk import Desk
-from tal.pipeline.ray_hands import Bars, Hand, found
-from tal.pipeline.ray_orders import Orders, Parcel
-from tal.pipeline.ray_worker import Event, Worker
+from tal.pipeline.ray_desk import SHORTAGE, Desk
+from tal.pipeline.ray_hands import Bars, Hand, found, how_ended
+from tal.pipeline.ray_orders import Orders, Parcel, parcel_of
+from tal.pipeline.ray_post import Event
+from tal.pipeline.ray_worker import Worker
 
 LOOK_S = 2.0
 """Between two looks at which nodes there are."""
@@ -114,16 +115,20 @@ class Fleet:
             raise BackendError(f"no Ray worker can go on: {self._last}")
 
     def _complain(self) -> None:
-        """Say once that no worker starts."""
-        line = "no Ray worker has started yet; 'ray status' shows what the cluster is busy with"
-        if time.monotonic() - self._idle_since_s > PATIENCE_S and line not in self._said:
-            self._said.add(line)
-            self._filling.target.ctx.progress.say(line)
+        """Say that no worker starts."""
+        if time.monotonic() - self._idle_since_s > PATIENCE_S:
+            self._say_once(
+                "no Ray worker has started yet: 'ray status' shows what the cluster is busy with; going on when there "
+                "is room, which smaller workers (--worker-cpus) find sooner"
+            )
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._filling.target.ctx.progress.say(text)
 
     def _start(self, share: Share) -> None:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        there = NodeAffinitySchedulingStrategy(share.node, soft=False)
+        there = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(share.node, soft=False)
         made = self._ray.remote(Worker).options(
             num_cpus=share.n_cpus, num_gpus=share.n_gpus, scheduling_strategy=there, max_restarts=0
         )
@@ -148,9 +153,7 @@ class Fleet:
         return self._filling._claim(path, self._bars.videos)
 
     def _parcel(self, path: Path) -> Parcel:
-        look, filling = path.stat(), self._filling
-        sha256 = filling.target.ctx.cache.sha256(path)
-        return Parcel(str(path), filling._keys[path], sha256, look.st_size, look.st_mtime_ns)
+        return parcel_of(path, self._filling._keys[path], self._filling.target.ctx.cache)
 
     def _hear(self, call: Any) -> None:
         """Take one worker's answer."""
@@ -160,7 +163,7 @@ class Fleet:
         except self._ray.exceptions.RayTaskError:
             raise
         except self._ray.exceptions.RayError as error:
-            self._lose(hand, error)
+            self._lose(hand, *how_ended(self._ray, hand, error))
         else:
             hand.ready = True
             self._note(hand, events)
@@ -172,6 +175,10 @@ class Fleet:
             if kind == "record":
                 tally.count(value)
                 self._filling.target.ledger.finish(value)
+            elif kind == "there":
+                self._filling.target.ledger.mend(value)
+            elif kind == "key":
+                self._learn(*value)
             elif kind == "ended":
                 self._end(hand, Path(value))
             elif kind == "snippets":
@@ -180,9 +187,18 @@ class Fleet:
                 hand.seconds = value
             elif kind == "trouble":
                 self._give_up(hand, value)
-            elif value not in self._said:  # what every worker says is said once
+            elif kind == "short":
+                self._lose(hand, value, SHORTAGE)
+            elif kind == "say":  # what every worker says is said once
+                self._say_once(value)
+            elif value not in self._said:
                 self._said.add(value)
-                (progress.say if kind == "say" else progress.detail)(value)
+                progress.detail(value)
+
+    def _learn(self, path: str, key: str, sha256: str) -> None:
+        """Remember what only a worker could tell, who has fetched the video."""
+        self._filling._keys[Path(path)] = key
+        self._filling.target.sources.learn(Path(path), sha256)
 
     def _end(self, hand: Hand, path: Path) -> None:
         self._desk.ended(hand.id, path)
@@ -199,16 +215,17 @@ class Fleet:
             self._filling._release(path)
         self._dismiss(hand)
 
-    def _lose(self, hand: Hand, error: Exception) -> None:
+    def _lose(self, hand: Hand, how: str, blame: float) -> None:
         """Have others make what a worker had that is gone."""
-        how, crashed = self._how(hand, error)
+        if blame == SHORTAGE:
+            self._say_once("where memory runs out, a larger --worker-cpus puts fewer workers on a node")
         for path in self._desk.held(hand.id):
             if record := found(self._filling, path):
                 self._note(hand, [("record", record), ("ended", str(path))])
         self._deaths[hand.share.node] += 1
         self._last = f"on {hand.share.host}: {how}"
         self._filling._halves.update(half_written(self._filling.target.folder))
-        again, poison = self._desk.lost(hand.id, crashed)
+        again, poison = self._desk.lost(hand.id, blame)
         for path in (*again, *poison):
             self._filling._release(path)
         for path in poison:
@@ -217,16 +234,6 @@ class Fleet:
         n = f"{len(again)} video{'s' * (len(again) != 1)}"
         self._filling.target.ctx.progress.say(f"a Ray worker on {hand.share.host} is gone ({how}); {n} go elsewhere")
         self._dismiss(hand)
-
-    def _how(self, hand: Hand, error: Exception) -> tuple[str, bool]:
-        """Return how a worker ended, and whether it was its own process that died."""
-        living = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
-        unreachable = isinstance(error, self._ray.exceptions.ActorUnavailableError)
-        if unreachable or hand.share.node not in living:
-            return "its node was lost", False
-        if isinstance(error, self._ray.exceptions.OutOfMemoryError):
-            return "it ran out of memory", True
-        return "its process died", True
 
     def _dismiss(self, hand: Hand) -> None:
         if self._hands.pop(hand.id, None) is not None:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from extract.reports import DecodeReport
-from tal import shards
-from tal.ledger import Record, of_shard
+from tal.errors import RemoteError
+from tal.ledger import Record
 from tal.pipeline.filling import Filling
-from tal.pipeline.keys import absolute, shard_path
+from tal.pipeline.keys import shard_path
 from tal.pipeline.ray_cluster import Share
+from tal.pipeline.ray_desk import CRASH, LOSS, SHORTAGE
+from tal.pipeline.ray_stores import header_in
 from tal.progress import Task
 
 
@@ -44,10 +46,34 @@ class Bars:
 
 
 def found(filling: Filling, path: Path) -> Record | None:
-    """Return what a video's shard tells that a worker made but did not live to tell of; None where there is none."""
-    if not filling.target.is_there(path, filling._keys[path]):
+    """Return what a video's shard tells that a worker made but did not live to tell of; None where there is none.
+
+    Nor where the store does not answer: who is handed the video then will find out.
+    """
+    target, key = filling.target, filling._keys[path]
+    try:
+        if not key or not target.is_there(path, key, fresh=True):
+            return None
+        shard = shard_path(target.folder, path)
+        decode = header_in(target.outlet, shard).provenance["video"]["decode"]
+        record = target.outlet.record(shard, "", target.address(path))
+    except RemoteError:
         return None
-    shard = shard_path(filling.target.folder, path)
-    decode = shards.header(shard).provenance["video"]["decode"]
     remark = DecodeReport.from_dict(decode).remark()
-    return replace(of_shard(shard, "", absolute(path)), state="damaged" if remark else "done", note=remark)
+    return replace(record, state="damaged" if remark else "done", note=remark)
+
+
+def how_ended(ray: Any, hand: Hand, error: Exception) -> tuple[str, float]:
+    """Return how a worker ended, and how much that speaks against its videos.
+
+    Args:
+        ray: The module, connected.
+        hand: The worker.
+        error: What was raised in place of its answer.
+    """
+    living = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    if isinstance(error, ray.exceptions.ActorUnavailableError) or hand.share.node not in living:
+        return "its node was lost", LOSS
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        return "its node ran out of memory", SHORTAGE
+    return "its process died", CRASH

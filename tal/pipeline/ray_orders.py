@@ -11,13 +11,16 @@ from typing import Any, NamedTuple
 
 import tal
 from tal.cache import Cache
-from tal.errors import BackendError, StorageError, TalError, WeightsError
+from tal.errors import BackendError, TalError, WeightsError
 from tal.files import sha256_file, write_atomic
 from tal.pipeline.context import Context
 from tal.pipeline.engines import Recipe, lend_extractor, recipe_for, resolved
 from tal.pipeline.ray_cluster import Share
+from tal.pipeline.ray_stores import check_outlet, check_sources, placed, remote_of
+from tal.pipeline.sources import open_sources
 from tal.progress import Silent
 from tal.settings import ExtractSettings, Settings
+from tal.storage import Remote
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,12 @@ class Orders:
         settings: All settings; of extraction, those that are really used.
         sha256: Stream to the digest of its weights.
         weights: Stream to the file that holds them on the driver's machine.
-        out: Folder of shards.
+        out: Folder or URL of shards.
         cache: Of the driver.
         host: The driver's machine.
-        token: A file that the driver has put into the folder of shards.
+        token: A file that the driver has put into the folder of shards, or the text of an object that lies there.
+        probes: Some of the videos that are in a store, for a worker to see whether it reaches them.
+        force: Whether shards that are there are made anew.
         n_cpus: Cores of this worker.
         device: Device of this worker.
         version: The driver's version of tal.
@@ -44,6 +49,8 @@ class Orders:
     cache: str
     host: str
     token: str
+    probes: tuple[Remote, ...] = ()
+    force: bool = False
     n_cpus: int = 0
     device: str = "cpu"
     version: str = tal.__version__
@@ -54,13 +61,34 @@ class Orders:
 
 
 class Parcel(NamedTuple):
-    """A video on its way to a worker; size and time say whether the digest holds here, too."""
+    """A video on its way to a worker.
+
+    Attributes:
+        path: The driver's.
+        key: Of its shard; empty where only fetching the video tells.
+        sha256: A local file's digest, which holds where size and time are the same.
+        size: In bytes.
+        mtime_ns: When it was written.
+        remote: The object in a store that it is, if it is one.
+    """
 
     path: str
     key: str
-    sha256: str
-    size: int
-    mtime_ns: int
+    sha256: str = ""
+    size: int = -1
+    mtime_ns: int = -1
+    remote: Remote | None = None
+
+
+def parcel_of(path: Path, key: str, cache: Cache) -> Parcel:
+    """Return a video as it is handed out; one that is gone, too, which its worker will tell."""
+    if remote := remote_of(cache, path):
+        return Parcel(str(path), key, remote=remote)
+    try:
+        look = path.stat()
+        return Parcel(str(path), key, cache.sha256(path), look.st_size, look.st_mtime_ns)
+    except OSError:
+        return Parcel(str(path), key)
 
 
 def own_settings(orders: Orders) -> Settings:
@@ -74,14 +102,16 @@ def check(orders: Orders) -> None:
     """Refuse to work where the work would not be seen, or be another.
 
     Raises:
-        BackendError: If this node differs from the driver's.
-        StorageError: If it does not see the folder of shards.
+        BackendError: If this node differs from the driver's, or does not see videos or the place for shards.
     """
-    here = platform.node()
+    here, runtime = platform.node(), Settings.model_validate(orders.settings).runtime
     if orders.version != tal.__version__:
         raise BackendError(f"{here}: tal {tal.__version__} there, {orders.version} here; install the same version")
-    if not Path(orders.token).exists():
-        raise StorageError(f"{here}: does not see {orders.out}; name a folder that all nodes share")
+    try:
+        check_outlet(orders.out, orders.token, runtime)
+        check_sources(orders.probes, runtime)
+    except TalError as error:
+        raise BackendError(f"{here}: {error}") from error
 
 
 @contextmanager
@@ -129,7 +159,8 @@ def recipe_on(ray: Any, share: Share, ctx: Context, videos: Sequence[Path]) -> R
 
     there = NodeAffinitySchedulingStrategy(share.node, soft=False)
     task = ray.remote(_decide).options(num_cpus=share.n_cpus, num_gpus=share.n_gpus, scheduling_strategy=there)
-    found = ray.get(task.remote(ctx.settings.model_dump(mode="json"), [str(path) for path in videos]))
+    named = [(str(path), remote_of(ctx.cache, path)) for path in videos]
+    found = ray.get(task.remote(ctx.settings.model_dump(mode="json"), named))
     if isinstance(found, TalError):
         raise found
     chosen, sha256, contents = found
@@ -139,10 +170,11 @@ def recipe_on(ray: Any, share: Share, ctx: Context, videos: Sequence[Path]) -> R
     return Recipe(ExtractSettings.model_validate(chosen), files, sha256)
 
 
-def _decide(settings: Mapping[str, Any], videos: Sequence[str]) -> Any:
+def _decide(settings: Mapping[str, Any], videos: Sequence[tuple[str, Remote | None]]) -> Any:
     ctx = Context(Settings.model_validate(settings), Cache(), Silent())
     try:
-        found = recipe_for(ctx, [Path(one) for one in videos])
+        with open_sources([Path(remote.url) for _, remote in videos if remote][:1], ctx) as (sources, staged):
+            found = recipe_for(staged, [placed(path, remote, sources) for path, remote in videos])
     except TalError as error:
         return error
     contents = {stream: (path.name, path.read_bytes()) for stream, path in found.weights.items()}
