@@ -86,7 +86,7 @@ def test_a_folder_that_is_away_for_a_while_is_waited_for(
     folder = {"write": batch.out, "all": batch.folder}.get(calls, batch.videos)
     with away(batch, library, monkeypatch, calls, folder, number, seconds=0.3):
         report = batch.extract("all")
-    assert report.made == tuple(NAMES) and not report.failures
+    assert not report.failures and report.made == tuple(NAMES)
     finished = batch.finished()
     assert batch.extract().kept == tuple(NAMES)
     assert_whole(batch, finished, n_again=engines().IN_FLIGHT)

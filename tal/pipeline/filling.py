@@ -211,7 +211,7 @@ class Filling:
         target, key, shard = self.target, self._keys[path], shard_path(self.target.folder, path)
         with extractor.watch.on("write"), storage_errors(target.folder):
             look = self._outage.look(target.looks, path)
-            check_unchanged(path, key, target.recipe, target.ctx.cache)
+            self._outage.outlast(partial(check_unchanged, path, key, target.recipe, target.ctx.cache))
             target.saved.publish(path, key)
             digest = self._outage.outlast(lambda: shards.write(shard, found, key))
             if self._outage.has_ended and target.outlet.is_remote:

@@ -12,7 +12,7 @@ from extract.video import video_name
 from tal import shards
 from tal.cache import Cache, Stage
 from tal.errors import VideoError
-from tal.files import digest_of
+from tal.files import AWAY, digest_of
 from tal.pipeline import flow_folders
 from tal.settings import ExtractSettings
 
@@ -74,11 +74,13 @@ def check_unchanged(video: Path, key: str, recipe: Recipe, cache: Cache) -> None
     """Refuse a shard under the digest of another content than was read.
 
     Raises:
-        VideoError: If the video or its flow images are not those that `key` was made for.
+        VideoError: If the video or its flow images are not those that `key` was made for, or cannot be read any more.
     """
     try:
         same = shard_key(video, recipe, cache) == key
-    except OSError:
+    except OSError as error:
+        if error.errno in AWAY:
+            raise VideoError(f"{video}: cannot be read: {error.strerror}; run it again") from error
         same = False
     if not same:
         what = "it or its flow images " if recipe.settings.reads_flow else ""
