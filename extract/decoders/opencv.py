@@ -51,7 +51,7 @@ class Backend:
 
         if tuple(int(part) for part in cv2.__version__.split(".")[:2]) < OLDEST:
             raise ImportError(f"OpenCV {cv2.__version__} takes every colour matrix for BT.601; install 4.13 or newer")
-        if cv2.CAP_FFMPEG not in cv2.videoio_registry.getStreamBackends():
+        if not cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG):  # listed it is even where it is not
             raise ImportError("this OpenCV was built without FFmpeg; install opencv-contrib-python-headless")
 
     def probe(self, path: Path) -> VideoInfo:
