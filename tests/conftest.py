@@ -9,6 +9,7 @@ import pytest
 from browser import chromium  # noqa: F401 - a fixture
 from ray_made import raylets  # noqa: F401 - a fixture
 from small import OPTIONS, Done, World, make_world, tal
+from stores import flaky  # noqa: F401 - a fixture
 
 # Compiled once for all tests, those that start the command line anew included.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".numba_cache"))

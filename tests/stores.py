@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import fsspec
+import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
+
+from tal.storage import Stage, Store, retrying
 
 SCHEME = "smb"
 """Of the store that fails: nothing else in the tests uses it."""
@@ -131,3 +134,28 @@ def slow_web(content: bytes) -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+BASE = f"{SCHEME}://box"
+
+
+@pytest.fixture
+def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Flaky]]:
+    """An empty store that never waits long."""
+    monkeypatch.setattr(retrying, "FIRST_S", 0.0001)
+    Flaky.store.clear()
+    Flaky.n_failures = Flaky.n_calls = 0
+    Flaky.error = ConnectionError("the line is cut")
+    with store_of(Flaky) as kind:
+        yield kind
+
+
+def put(**contents: bytes) -> None:
+    for name, content in contents.items():
+        Flaky().pipe_file(f"/box/{name}", content)
+
+
+def staged(stage: Stage, name: str) -> Path:
+    remote = Store(f"{BASE}/{name}").look()
+    assert remote is not None
+    return stage.place([remote])[0]
