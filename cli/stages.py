@@ -23,7 +23,7 @@ Subset = Annotated[str | None, typer.Option(help="Subset of the ground truth to 
 
 def extract(
     videos: Videos,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of feature shards.")] = Path("features"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder or URL of feature shards.")] = Path("features"),
     preset: o.Preset = None,
     backbone: o.Backbone = None,
     weights: o.Weights = None,
@@ -154,7 +154,7 @@ def run(
     videos: Videos,
     labels: LabelsFile,
     annotations: Annotated[Path | None, typer.Option("--annotations", "-a", help="Ground truth.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for features/ and runs/.")] = Path(),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder or URL for features/ and runs/.")] = Path(),
     method: o.MethodName = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; default: the method's.")] = None,
     preset: o.Preset = None,
