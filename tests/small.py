@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from fractions import Fraction
@@ -56,6 +57,12 @@ def settings(*sets: str) -> Settings:
 def make_world(folder: Path) -> World:
     options = DemoOptions(n_train=5, n_test=5, size=(64, 48), fps=Fraction(5))
     return World(render(folder / "data", options), folder / "cache", folder)
+
+
+def with_features(world: World, folder: Path) -> Path:
+    """Copy the shards of the run that all share: a test may go on from there with other settings and leave it alone."""
+    shutil.copytree(world.folder / "out" / "features", folder / "features")
+    return folder
 
 
 def tal(*arguments: object, cwd: Path, cache: Path, **more: str) -> Done:

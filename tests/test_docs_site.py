@@ -86,8 +86,9 @@ def test_pages_open_from_a_disk_without_an_error(site: Path) -> None:
         assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
         page.get_by_role("link", name="Concepts", exact=True).first.click()
         assert page.locator("h1").inner_text().startswith("Concepts")
-        page.locator("input.md-search__input").fill("max_gap_s")
         page.locator("input.md-search__input").focus()
+        page.locator(".md-search-result__meta", has_text="Type to start searching").wait_for(state="attached")
+        page.locator("input.md-search__input").press_sequentially("max_gap_s")  # which the page hears by its keys
         found = page.locator("a.md-search-result__link[href*='settings.html']")
         found.first.wait_for(state="attached")
         browser.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small import SETS, Done, World, settings
+from small import SETS, Done, World, settings, with_features
 
 import tal
 from extract import decoders, flow
@@ -72,17 +72,18 @@ def test_a_second_run_makes_nothing_and_loads_neither_torch_nor_a_decoder(world:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_changed_threshold_reaches_only_localization_and_evaluation(world: World) -> None:
-    report = chain(world, "localize.nms=0.123")
+def test_a_changed_threshold_reaches_only_localization_and_evaluation(world: World, tmp_path: Path) -> None:
+    out = with_features(world, tmp_path)
+    report = chain(world, "localize.nms=0.123", out=out)
     assert not report.extraction.made
     assert report.kept["train"] and not report.kept["localize"]
     before = {e.key for e in Cache(world.cache).entries("activate")}
-    chain(world, "localize.nms=0.124")
+    chain(world, "localize.nms=0.124", out=out)
     assert {e.key for e in Cache(world.cache).entries("activate")} == before
 
 
-def test_a_changed_hyper_parameter_trains_again_on_the_same_features(world: World) -> None:
-    report = chain(world, "method.beta=0.01")
+def test_a_changed_hyper_parameter_trains_again_on_the_same_features(world: World, tmp_path: Path) -> None:
+    report = chain(world, "method.beta=0.01", out=with_features(world, tmp_path))
     assert not report.extraction.made and not report.kept["train"]
 
 

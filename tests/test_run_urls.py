@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small import OPTIONS, Done, World, tal
+from small import OPTIONS, Done, World, tal, with_features
 from stores import SCHEME, Flaky, store_of
 
 from tal.storage import STAGED, Store, retrying
@@ -44,20 +44,21 @@ def with_shards(store: Flaky, world: World, without: str = "") -> None:
             store.pipe_file(f"/box/work/features/{path.name}", path.read_bytes())
 
 
-def run(world: World, *more: object) -> Done:
+def run(world: World, *more: object, out: Path | str = OUT) -> Done:
     data = world.data
-    places = ["-l", data.labels, "-a", data.annotations, "-o", OUT]
+    places = ["-l", data.labels, "-a", data.annotations, "-o", out]
     return tal("run", data.videos, *places, *OPTIONS, *more, cwd=world.folder, cache=world.cache)
 
 
-def test_a_run_into_a_store_leaves_what_a_run_into_a_folder_leaves(store: Flaky, world: World) -> None:
+def test_a_run_into_a_store_leaves_what_a_run_into_a_folder_leaves(store: Flaky, world: World, tmp_path: Path) -> None:
+    local = with_features(world, tmp_path)
+    assert run(world, out=local).returncode == 0
     with_shards(store, world, without="test_0000")
     done = run(world)
     assert done.returncode == 0, done.stderr
     assert str(world.cache) not in done.stdout + done.stderr, "what is told names URLs, not copies"
     assert f"10 shards in {OUT}/features (1 made, 9 kept)" in done.stderr
     assert f"model: {OUT}/runs/stpn/model.safetensors (kept)" in done.stderr
-    local = world.folder / "out"
     for name in FILES:
         assert store.cat(f"/box/work/runs/stpn/{name}") == (local / "runs" / "stpn" / name).read_bytes()
     for path in (local / "features").glob("*.safetensors"):
