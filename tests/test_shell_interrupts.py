@@ -61,9 +61,10 @@ def ready(code: str, cwd: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize(("how", "status", "line"), ENDINGS)
 def test_the_main_thread_ends_by_itself(tmp_path: Path, how: signal.Signals, status: int, line: str) -> None:
-    cleaned = "    try:\n        time.sleep(600)\n    finally:\n        open('cleaned', 'w').close()\n"
     patient = f"import cli.signals; cli.signals.GRACE_S = {WAIT_S}\n"  # on a busy machine the main thread may be late
-    assert ended(ready(HEEDING + patient + WITHIN + cleaned, tmp_path), how) == (status, [line])
+    within = "with cli.signals.heeded():\n    try:\n        print('ready', flush=True)\n        time.sleep(600)\n"
+    cleaned = "    finally:\n        open('cleaned', 'w').close()\n"
+    assert ended(ready(HEEDING + patient + within + cleaned, tmp_path), how) == (status, [line])
     assert (tmp_path / "cleaned").exists()
 
 
