@@ -59,12 +59,21 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_stops_the_batch_and_the_next_run_goes_on(batch: Batch, small_disk: Path) -> None:
-    batch.add(**{f"v{i:02}": "" for i in range(10)})
+FULL = r"No space left on device; free some space and run it again$"
+
+
+def fill_up(batch: Batch, small_disk: Path) -> Path:
+    """Make half of the shards on a small disk, then fill the rest of it; removing the returned file frees it."""
     batch.out, filler = small_disk / "features", small_disk / "filler"
     batch.extract(only=["v0[0-4]"])
     filler.write_bytes(b"x" * os.statvfs(small_disk).f_bavail * 4096)
-    with pytest.raises(StorageError, match=r"No space left on device; free some space and run it again$"):
+    return filler
+
+
+def test_a_full_disk_stops_the_batch_and_the_next_run_goes_on(batch: Batch, small_disk: Path) -> None:
+    batch.add(**{f"v{i:02}": "" for i in range(10)})
+    filler = fill_up(batch, small_disk)
+    with pytest.raises(StorageError, match=FULL):
         batch.extract()
     finished = batch.finished()
     assert set(finished) >= {"v00", "v04"} and len(finished) < 10
@@ -76,10 +85,8 @@ def test_a_full_disk_stops_the_batch_and_the_next_run_goes_on(batch: Batch, smal
 
 def test_a_disk_that_fills_up_under_a_worker_stops_it_with_the_same_line(batch: Batch, small_disk: Path) -> None:
     batch.add(**{f"v{i:02}": "slow" for i in range(10)})
-    batch.out, filler = small_disk / "features", small_disk / "filler"
-    batch.extract(only=["v0[0-4]"])
-    filler.write_bytes(b"x" * os.statvfs(small_disk).f_bavail * 4096)
-    with pytest.raises(StorageError, match=r"No space left on device; free some space and run it again$"):
+    filler = fill_up(batch, small_disk)
+    with pytest.raises(StorageError, match=FULL):
         batch.extract("all")
     finished = batch.finished()
     filler.unlink()

@@ -37,8 +37,6 @@ from tal.types import Features
 if TYPE_CHECKING:
     from extract.features import Extractor, Request
 
-__all__ = ["POLL_S", "Filling", "half_written"]
-
 POLL_S = 1.0
 """Between two looks at a video that a worker on another machine has in work."""
 

@@ -17,10 +17,11 @@ from typing import Any
 
 from tal.cache import Cache
 from tal.pipeline import extraction
+from tal.pipeline.claims import half_written
 from tal.pipeline.context import Context, context
 from tal.pipeline.engines import Recipe, recipe_for
 from tal.pipeline.extract_reports import ExtractReport
-from tal.pipeline.filling import Filling, half_written
+from tal.pipeline.filling import Filling
 from tal.pipeline.keys import Paths, as_paths
 from tal.pipeline.parts import Selection
 from tal.pipeline.ray_cluster import RayOptions, connected, known_place, shares_of

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from extract.video import video_name
 from tal.errors import RemoteError, TalError
 from tal.ledger import Ledger, Record
+from tal.pipeline.claims import half_written
 from tal.pipeline.context import Context
 from tal.pipeline.engines import Recipe
-from tal.pipeline.filling import POLL_S, Filling, half_written
+from tal.pipeline.filling import POLL_S, Filling
 from tal.pipeline.flow_folders import SavedFlow
 from tal.pipeline.keys import shard_key, shard_path
 from tal.pipeline.outages import IN_A_ROW, Outage

@@ -16,7 +16,8 @@ from typing import Any
 
 from extract.video import video_name
 from tal.errors import BackendError
-from tal.pipeline.filling import Filling, half_written
+from tal.pipeline.claims import half_written
+from tal.pipeline.filling import Filling
 from tal.pipeline.ray_cluster import RayOptions, Share, shares_of
 from tal.pipeline.ray_desk import SHORTAGE, Desk
 from tal.pipeline.ray_hands import Bars, Hand, found, how_ended
