@@ -118,11 +118,17 @@ class _Watch:
 
 @cache
 def _leave_to_children() -> None:
-    """Let a forked process have its signals to itself: they would be heard here, too."""
+    """Let a forked process have its signals to itself: they would be heard here, too, and nobody hears them there.
+
+    Without the thread that listens, a handler runs once Python is back from what it called: maybe never. So SIGTERM
+    ends a forked process as it would without us.
+    """
 
     def forget() -> None:
         with suppress(ValueError):
             signal.set_wakeup_fd(-1)
+            if signal.getsignal(signal.SIGTERM) is _terminate:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     os.register_at_fork(after_in_child=forget)
 

@@ -193,7 +193,7 @@ def test_an_interrupted_extraction_keeps_what_was_finished(world: World, tmp_pat
     while not list(features.glob("*.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(how)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     if how == signal.SIGINT:
         assert process.returncode == 130 and "the same command goes on from there" in said
     finished = {p.name: p.read_bytes() for p in features.glob("*.safetensors")}
@@ -212,7 +212,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(world: World, tmp_path: Pa
     while not list(tmp_path.glob("cache/train/??/*.work/checkpoint.pt")) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert list(tmp_path.glob("cache/train/??/*.work/checkpoint.pt")), "it was killed in the middle"
     wanted = settings("train.steps=150", "runtime.checkpoint_every=10")
     resumed = tal.train(features, labels, wanted, runs=tmp_path / "a", cache=Cache(tmp_path / "cache"))
