@@ -21,6 +21,7 @@ from tal.pipeline.extract_reports import ExtractReport
 from tal.pipeline.filling import Filling
 from tal.pipeline.flow_folders import SavedFlow
 from tal.pipeline.keys import EXTRACT, Paths, as_paths, check_unchanged, identity, key_of, shard_key, shard_path, source
+from tal.pipeline.outages import Outage
 from tal.pipeline.outlets import Outlet, open_outlet
 from tal.pipeline.parts import WHOLE, Part, Selection
 from tal.pipeline.sources import Sources, at_hand, open_sources
@@ -29,6 +30,7 @@ from tal.pipeline.surveying import Survey, Target, first_usable, usable
 from tal.pipeline.tally import Tally
 from tal.progress import Progress
 from tal.settings import Settings
+from tal.storage import Patience
 
 if TYPE_CHECKING:
     from extract.features import Extractor
@@ -103,13 +105,15 @@ def _run_job(job: Job, ctx: Context, engine: Engine | None) -> ExtractReport:
 
 
 def _run_with(job: Job, ctx: Context, engine: Engine | None, sources: Sources) -> ExtractReport:
-    started_s, found = time.monotonic(), sources.find(job.videos)
+    started_s, outage = time.monotonic(), Outage(Patience(ctx.settings.runtime.retries), in_charge=True)
+    found = outage.begin(lambda: sources.find(job.videos))
     mine = job.selection.of(found)
-    some, reasons = usable(mine, sources, 1)
+    some, reasons = usable(mine, sources, 1, outage)
     if not some:
         return ExtractReport({}, failures=reasons)
-    calibrating, saved = first_usable(found, sources, ctx.settings.extract), SavedFlow.of(ctx.settings)
-    recipe = (engine.recipe_for if engine else recipe_for)(ctx, calibrating)
+    calibrating = first_usable(found, sources, ctx.settings.extract, outage)
+    saved = SavedFlow.of(ctx.settings)
+    recipe = outage.begin(lambda: (engine.recipe_for if engine else recipe_for)(ctx, calibrating))
     tally, outlet = Tally(), open_outlet(job.out, ctx.cache.root, ctx.settings.runtime)
     with Ledger(outlet.folder, ctx.progress.say) as ledger:
         ledger.reap()

@@ -17,8 +17,8 @@ from extract.reports import DecodeReport
 from tal.errors import RemoteError, StorageError, TalError
 from tal.files import CHUNK, sha256_file
 from tal.ledger import is_shared
-from tal.pipeline.surveying import Looks
-from tal.storage import Patience, is_away
+from tal.pipeline.looks import Looks
+from tal.storage import AwayError, Patience, is_away
 from tal.types import Features
 
 T = TypeVar("T")
@@ -42,8 +42,36 @@ class Outage:
     _problem: TalError | None = None
 
     def outlast(self, function: Callable[[], T]) -> T:
-        """Return what a function returns; wait and call it again while disks or mounted folders are away."""
-        return self.patience.outlast(function)
+        """Return what a function returns; wait and call it again while disks or mounted folders are away.
+
+        What a store says in the end has been waited for where it was asked.
+        """
+
+        def call() -> T | AwayError:
+            try:
+                return function()
+            except AwayError as error:
+                return error
+
+        found = self.patience.outlast(call)
+        if isinstance(found, AwayError):
+            raise found
+        return found
+
+    def begin(self, function: Callable[[], T]) -> T:
+        """Do what comes before all videos, as `outlast` does.
+
+        Raises:
+            StorageError: If disks or mounted folders are away for good.
+        """
+        try:
+            return self.outlast(function)
+        except OSError as error:
+            if not is_away(error):
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            remedy = "see that the disk or network folder is there and run it again"
+            raise StorageError(f"{where}cannot be read: {error.strerror}; {remedy}") from error
 
     def reach(self, path: Path) -> None:
         """Wait until a file can be read, to its end if it was doubted.

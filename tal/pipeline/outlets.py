@@ -19,7 +19,7 @@ from tal.errors import RemoteError, ShardError
 from tal.files import storage_errors, write_atomic
 from tal.ledger import STATES, Record, Status, ledger_path, look, of_header, of_shard, stamp
 from tal.settings import RuntimeSettings
-from tal.storage import Patience, Remote, Store, join, path_of, shown, url_of
+from tal.storage import AwayError, Patience, Remote, Store, join, path_of, shown, url_of
 
 OUTPUTS = "outputs"
 """Name of the local folders of remote outputs in a cache folder."""
@@ -143,6 +143,8 @@ class RemoteOutlet(Outlet):
             return {}
         try:
             told = json.loads(self._store.read(note.url, 0, 1 << 16))
+        except AwayError:
+            raise
         except (ValueError, RemoteError):
             return {}
         return {key: str(value) for key, value in told.items()} if isinstance(told, dict) else {}
@@ -185,7 +187,7 @@ def open_outlet(out: str, root: Path, runtime: RuntimeSettings, read_only: bool 
     url = url_of(out)
     if url is None:
         return Outlet(path_of(out))
-    return RemoteOutlet(url, local_folder(url, root), Patience(runtime.retries), read_only)
+    return RemoteOutlet(url, local_folder(url, root), Patience(runtime.retries, stall_s=runtime.stall_s), read_only)
 
 
 def local_folder(url: str, root: Path) -> Path:

@@ -23,12 +23,13 @@ from tal.pipeline.context import Context, context
 from tal.pipeline.engines import Recipe, recipe_if_there, resolved
 from tal.pipeline.flow_folders import SavedFlow
 from tal.pipeline.keys import Paths, as_paths, key_of, shard_path, source
+from tal.pipeline.looks import Looks, noted_stamp
 from tal.pipeline.outlets import Outlet, open_outlet
 from tal.pipeline.parts import WHOLE, Part, Selection
 from tal.pipeline.peeking import peeking
 from tal.pipeline.plans import Plan, Planned
 from tal.pipeline.sources import Sources, StagedCache, open_sources
-from tal.pipeline.surveying import Looks, first_usable, noted_stamp
+from tal.pipeline.surveying import first_usable
 from tal.progress import Progress, paced
 from tal.settings import ExtractSettings, Settings
 

@@ -196,7 +196,7 @@ def open_sources(given: Sequence[Path | str], ctx: Context) -> Iterator[tuple[So
 
 def open_stage(root: Path, runtime: RuntimeSettings) -> StagedFiles:
     """Return the stage of a cache folder."""
-    return StagedFiles(root / STAGED, runtime.stage_gb, Patience(runtime.retries))
+    return StagedFiles(root / STAGED, runtime.stage_gb, Patience(runtime.retries, stall_s=runtime.stall_s))
 
 
 @contextmanager

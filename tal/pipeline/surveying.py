@@ -7,7 +7,7 @@ the reading: where video and shard look as they did when the shard was found who
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,17 +16,19 @@ from extract.decoders._base import check_file
 from extract.video import video_name
 from tal import shards
 from tal.errors import InputError, RemoteError
-from tal.files import digest_of
 from tal.ledger import SUSPECT, Ledger, Record, stamp
 from tal.pipeline.context import Context
 from tal.pipeline.engines import Recipe
 from tal.pipeline.flow_folders import SavedFlow
 from tal.pipeline.keys import absolute, shard_key, shard_path
+from tal.pipeline.looks import Looks, noted_stamp
+from tal.pipeline.outages import IN_A_ROW, Outage
 from tal.pipeline.outlets import Outlet
 from tal.pipeline.sources import Sources
 from tal.pipeline.tally import Tally
 from tal.progress import paced
 from tal.settings import ExtractSettings
+from tal.storage import Patience
 
 
 @dataclass(frozen=True)
@@ -107,38 +109,54 @@ class Survey:
         self._target, self._tally, self._retry = target, tally, retry_failed
         self._known = target.ledger.records()
         self._news: list[Record] = []
+        self._outage = Outage(Patience(target.ctx.settings.runtime.retries), in_charge=True)
 
     def of(self, videos: Sequence[Path]) -> Survey:
-        """Look at all of these, and write down what was found."""
+        """Look at all of these, and write down what was found.
+
+        Raises:
+            StorageError: If disks or mounted folders are away for good; nothing is said then of who was not looked at.
+            RemoteError: If a store is.
+        """
         with self._target.ctx.progress.task("look", len(videos), "videos") as bar:
             for path in paced(videos, bar):
                 if (key := self.pending(path)) is not None:
                     self._sort_in(path, key)
+                if self._outage.has_ended:
+                    del self._news[-IN_A_ROW:]
+                    break
         self._target.ledger.put(self._news)
         self._target.ledger.expect(self._awaited())
+        self._outage.check()
         return self
 
     def pending(self, path: Path) -> str | None:
         """Return the key of the shard that must be made, or None; empty where only fetching the video would tell."""
         try:
-            self._target.saved.check(path)
-            look = self._look(path)
-            name = video_name(path)
-            if self._target.is_noted(path, name, look, self._known.get(name)):
-                return None
-            self._check(path)
-            if not self._has_digest(path):
-                return ""
-            key = shard_key(path, self._target.recipe, self._target.ctx.cache)
-            if not self._target.is_there(path, key):
-                return key
-            shard = shard_path(self._target.folder, path)
-            self._news.append(self._target.outlet.record(shard, look, self._target.address(path)))
-        except OSError as error:
-            self._fail(path, f"{path}: cannot read: {error.strerror}")
-        except (InputError, RemoteError) as error:
-            self._fail(path, str(error))
-        return None
+            found = self._outage.outlast(lambda: self._found(path))
+        except (OSError, InputError, RemoteError) as error:
+            self._outage.note(path, error)
+            self._fail(path, f"{path}: cannot read: {error.strerror}" if isinstance(error, OSError) else str(error))
+            return None
+        self._outage.note(path)
+        if isinstance(found, Record):
+            self._news.append(found)
+        return found if isinstance(found, str) else None
+
+    def _found(self, path: Path) -> str | Record | None:
+        """Return what `pending` does, or the record of a shard that the ledger does not know."""
+        target, name = self._target, video_name(path)
+        target.saved.check(path)
+        look = self._look(path)
+        if target.is_noted(path, name, look, self._known.get(name)):
+            return None
+        self._check(path)
+        if not self._has_digest(path):
+            return ""
+        key = shard_key(path, target.recipe, target.ctx.cache)
+        if not target.is_there(path, key):
+            return key
+        return target.outlet.record(shard_path(target.folder, path), look, target.address(path))
 
     def _look(self, path: Path) -> str:
         try:
@@ -182,38 +200,15 @@ class Survey:
             yield Record(name, self._target.address(path), key=key, crashes=crashes)
 
 
-class Looks:
-    """What videos look like under one recipe: what changes when a video is replaced or its features would be others.
-
-    Args:
-        recipe: How features are made.
-        sources: Where the videos come from.
-    """
-
-    def __init__(self, recipe: Recipe, sources: Sources | None = None) -> None:
-        self._sources = sources or Sources()
-        self._recipe = "" if recipe.settings.reads_flow else _digest(recipe.key_fields)
-
-    def of(self, path: Path) -> str:
-        """Return a video's look; empty where it does not show, as that of a folder of flow images."""
-        if not self._recipe:
-            return ""
-        look = self._sources.look(path)
-        if look is not None:
-            return look and f"{self._recipe}:{look}:{self._sources.address(path)}"
-        found = os.stat(path)  # noqa: PTH116 - half the time of path.stat()
-        return f"{self._recipe}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}:{absolute(path)}"
-
-
-def noted_stamp(one: Record, look: str) -> str:
-    """Return the stamp of the shard that a record vouches for if the video still looks as it does now, else nothing."""
-    return one.shard if one.is_finished and look and one.source == look else ""
-
-
-def usable(videos: Iterable[Path], sources: Sources, most: int) -> tuple[list[Path], dict[str, str]]:
+def usable(
+    videos: Iterable[Path], sources: Sources, most: int, outage: Outage | None = None
+) -> tuple[list[Path], dict[str, str]]:
     """Return the first files that may be videos, and the reasons why those before them cannot be, by name.
 
     A named pipe would be waited on for ever. Remote files may be videos.
+
+    Raises:
+        StorageError: If disks and mounted folders, for which `outage` waits, are away for good.
     """
     found: list[Path] = []
     reasons: dict[str, str] = {}
@@ -222,17 +217,28 @@ def usable(videos: Iterable[Path], sources: Sources, most: int) -> tuple[list[Pa
             break
         try:
             if not sources.is_remote(path):
-                check_file(path)
+                _check_patiently(path, outage)
             found.append(path)
         except InputError as error:
             reasons[video_name(path)] = str(error)
     return found, reasons
 
 
-def first_usable(videos: Iterable[Path], sources: Sources, s: ExtractSettings) -> list[Path]:
+def _check_patiently(path: Path, outage: Outage | None) -> None:
+    if outage is None:
+        check_file(path)
+        return
+    try:
+        outage.outlast(lambda: check_file(path))
+        outage.note(path)
+    except InputError as error:
+        outage.note(path, error)
+        outage.check()
+        raise
+
+
+def first_usable(
+    videos: Iterable[Path], sources: Sources, s: ExtractSettings, outage: Outage | None = None
+) -> list[Path]:
     """Return the videos that random weights are calibrated on, the first by name, as far as shows without a decoder."""
-    return usable(sorted(videos, key=video_name), sources, s.calibration_videos)[0]
-
-
-def _digest(fields: Mapping[str, object]) -> str:
-    return digest_of(fields)[:16]
+    return usable(sorted(videos, key=video_name), sources, s.calibration_videos, outage)[0]

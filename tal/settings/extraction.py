@@ -101,6 +101,7 @@ class RuntimeSettings(Section):
         stage_gb: Most room that local copies of remote files take, GB (10^9 bytes); what was used longest ago goes.
         retries: How often a store on the network, or a mounted folder that does not answer, is asked again before
             something counts as failed; the waits between grow from about 1 s to 30 s.
+        stall_s: How long a call of a store may go without a byte, s, before it counts as one that failed.
     """
 
     device: str = "auto"
@@ -111,3 +112,4 @@ class RuntimeSettings(Section):
     checkpoint_every: int = Field(200, ge=1)
     stage_gb: float = Field(20.0, gt=0)
     retries: int = Field(5, ge=0, le=100)
+    stall_s: float = Field(120.0, gt=0)

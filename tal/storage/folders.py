@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock
 
 from tal.errors import RemoteError
 from tal.files import atomic_path, storage_errors
-from tal.storage.retrying import Patience
 from tal.storage.stage import Stage
 from tal.storage.store import Remote, Store
 from tal.storage.urls import is_inside, name_in, shown
@@ -36,7 +37,7 @@ def stage_folder(stage: Stage, url: str, want: Callable[[str], bool] = lambda na
         RemoteError: If there is nothing wanted, it is larger than the stage, a name would lead out of the folder, or
             the store cannot be reached or used.
     """
-    store = Store(url, Patience(stage.patience.retries))
+    store = Store(url, replace(stage.patience, over=threading.Event()))
     found = {name: remote for name, remote in store.list().items() if want(name)}
     if not found:
         raise RemoteError(f"{shown(url)}: nothing there that can be used; check the address and that the bucket exists")

@@ -13,6 +13,7 @@ from typing import TypeVar
 from tal.errors import RemoteError, TalError
 from tal.files import AWAY
 from tal.storage.urls import scheme_of, shown
+from tal.storage.watching import STALL_S
 
 T = TypeVar("T")
 FIRST_S = 1.0
@@ -68,10 +69,12 @@ class Patience:
     Attributes:
         retries: Tries after the first.
         over: Once it is set, nothing is tried any more.
+        stall_s: How long a call may go without getting on before it counts as failed, s.
     """
 
     retries: int = 5
     over: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
+    stall_s: float = STALL_S
 
     def call(self, what: str, url: str, function: Callable[[], T]) -> T:
         """Return what a function returns; call it again while the store fails in ways that pass.

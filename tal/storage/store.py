@@ -1,4 +1,4 @@
-"""A store behind fsspec: list, look, read a range, fetch, put. The only module that knows fsspec.
+"""A store behind fsspec: list, look, read a range, fetch, put, with patience.
 
 What is put is there whole or not at all. Object stores do that by nature: an object appears when its last byte has
 arrived. Elsewhere a file is written under a hidden name and moved.
@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tal.errors import RemoteError
 from tal.files import storage_errors
-from tal.storage.retrying import Patience, foreign, missing
+from tal.storage import transfers
+from tal.storage.retrying import Patience, StoppedError, missing
 from tal.storage.urls import join, scheme_of, shown
+from tal.storage.watching import watched
 
-ATOMIC = frozenset(["s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "hf", "oci", "oss"])
-"""Schemes of stores in which an object appears when it is complete."""
+T = TypeVar("T")
 _VERSIONS = (
     *("ETag", "etag", "generation", "md5Hash", "content_md5", "blob_id", "oid", "Content-MD5", "LastModified"),
     *("Last-Modified", "last_modified", "last_commit", "mtime", "modificationTime", "updated", "modified", "created"),
@@ -78,7 +78,7 @@ class Store:
             return found
 
         try:
-            found = self.patience.call("read", url, info)
+            found = self._ask("read", url, info)
         except FileNotFoundError:
             return None
         return None if found.get("type") == "directory" else _remote(url, found)
@@ -97,7 +97,7 @@ class Store:
             return found
 
         try:
-            found = self.patience.call("listed", self.url, find)
+            found = self._ask("listed", self.url, find, stall_s=self.patience.stall_s * transfers.LIST_CALLS)
         except FileNotFoundError:
             return {}
         names = ((str(key)[len(base) :].lstrip("/"), info) for key, info in sorted(found.items()))
@@ -112,7 +112,7 @@ class Store:
         """
         fs = self._fs()
         try:
-            return bytes(self.patience.call("read", url, lambda: fs.cat_file(self._key(url), start=start, end=end)))
+            return bytes(self._ask("read", url, lambda: fs.cat_file(self._key(url), start=start, end=end)))
         except FileNotFoundError as error:
             raise missing(url) from error
 
@@ -127,7 +127,7 @@ class Store:
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                self.patience.call("read", remote.url, lambda: _got(fs, key, path, remote.size, self.patience))
+                self._get(fs, key, path, remote)
             except FileNotFoundError as error:
                 raise missing(remote.url) from error
         now = self.look(remote.url)
@@ -142,58 +142,72 @@ class Store:
         """
         fs, key = self._fs(), self._key(url)
 
-        def send() -> None:
-            _send(fs, path, key, scheme_of(url) in ATOMIC)
-
+        size = path.stat().st_size
+        stall_s = self.patience.stall_s + size / transfers.LEAST_BYTES_PER_S
         try:
-            self.patience.call("written", url, send)
+            self._ask(
+                "written",
+                url,
+                lambda: transfers.send(fs, path, key, scheme_of(url) in transfers.ATOMIC),
+                stall_s=stall_s,
+            )
         except FileNotFoundError as error:
             raise missing(url) from error
         found = self.look(url)
-        if found is None or found.size not in (None, path.stat().st_size):
+        if found is None or found.size not in (None, size):
             raise RemoteError(f"{shown(url)}: not there as it was written; run it again")
         return found
+
+    def _get(self, fs: Any, key: str, path: Path, remote: Remote) -> None:
+        """Copy an object; each try into a file of its own, into which one that hung may write when it goes on."""
+        tries, n_blocks = list[Path](), [0]
+
+        def get() -> Path:
+            own = path.with_name(f".{secrets.token_hex(4)}.part")
+            tries.append(own)
+
+            def check(*_: object, **__: object) -> None:
+                n_blocks[0] += 1
+                self.patience.check()
+                if own not in tries:
+                    raise StoppedError
+
+            try:
+                transfers.get(fs, key, own, remote.size, check)
+            finally:
+                if own not in tries:
+                    own.unlink(missing_ok=True)
+            return own
+
+        try:
+            self._ask("read", remote.url, get, lambda: (*n_blocks, *map(transfers.size_of, tries))).replace(path)
+        finally:
+            while tries:
+                tries.pop().unlink(missing_ok=True)
+
+    def _ask(
+        self,
+        what: str,
+        url: str,
+        function: Callable[[], T],
+        moved: Callable[[], object] = lambda: None,
+        stall_s: float | None = None,
+    ) -> T:
+        """Return what a call of the store returns, again and again while it fails or hangs."""
+        patience = self.patience
+        limit_s = patience.stall_s if stall_s is None else stall_s
+        return patience.call(what, url, lambda: watched(function, patience.check, moved, limit_s))
 
     def _fs(self) -> Any:
         with self._lock:
             if not self._opened:
-                self._opened.append(self.patience.call("used", self.url, lambda: _open(self.url)))
+                self._opened.append(self.patience.call("used", self.url, lambda: transfers.opened(self.url)))
             return self._opened[0][0]
 
     def _key(self, url: str) -> str:
         """Return what the file system calls an object."""
         key: str = self._fs()._strip_protocol(url)
         return key
-
-
-def _open(url: str) -> tuple[Any, str]:
-    import fsspec
-
-    fs, key = fsspec.url_to_fs(url)
-    return fs, key
-
-
-def _got(fs: Any, key: str, path: Path, size: int | None, patience: Patience) -> None:
-    from fsspec.callbacks import Callback
-
-    fs.get_file(key, str(path), callback=Callback(hooks={"over": lambda *_, **__: patience.check()}))
-    if size is not None and path.stat().st_size != size:
-        raise ConnectionError(f"{path.stat().st_size} of {size} bytes came")
-
-
-def _send(fs: Any, path: Path, key: str, atomic: bool) -> None:
-    if atomic:
-        fs.put_file(str(path), key)
-        return
-    folder, _, name = key.rpartition("/")
-    aside = f"{folder}/.{name}.{secrets.token_hex(4)}.part"
-    try:
-        fs.put_file(str(path), aside)
-        fs.mv(aside, key)
-    except BaseException:
-        with suppress(*foreign(), OSError, NotImplementedError):
-            fs.rm_file(aside)
-        raise
 
 
 def _remote(url: str, info: Mapping[str, Any]) -> Remote:
