@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from tal.ledger import Ledger
 
@@ -33,3 +34,12 @@ def collect() -> None:
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+
+
+def children() -> set[int]:
+    """Return the processes that this one started and that nobody has collected; none where the system does not tell."""
+    try:
+        told = [(task / "children").read_text() for task in Path("/proc/self/task").iterdir()]
+    except OSError:
+        return set()
+    return {int(pid) for one in told for pid in one.split()}

@@ -8,11 +8,8 @@ networks and flow, and its part of the cores, for decoding; elsewhere flow and n
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from tal.errors import BackendError, ConfigError
+from tal.pipeline import ray_start
 from tal.pipeline.ray_stores import without_password
 from tal.storage import path_of, shown, url_of
 
 CPUS_PER_WORKER = 4
 """Of a node without GPUs: flow and networks gain little from more threads than this."""
-OBJECT_STORE_BYTES = 256 << 20
-"""Of a cluster that is started here: it carries weights, never frames."""
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -140,11 +136,11 @@ def connected(options: RayOptions) -> Iterator[Any]:
         yield ray
         return
     try:
-        with _own_signals():
-            _join(ray, options.address)
+        with ray_start.own_signals():
+            ray_start.start(ray, options.address)
         yield ray
     finally:
-        with _own_signals():
+        with ray_start.own_signals():
             ray.shutdown()
 
 
@@ -154,34 +150,3 @@ def _imported() -> Any:
     except ImportError as error:
         raise BackendError("Ray is not installed: pip install 'tal[ray]', or leave out --engine ray") from error
     return ray
-
-
-def _join(ray: Any, address: str) -> None:
-    own = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "num_cpus": os.cpu_count()}
-    try:
-        ray.init(
-            address or "local",
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            namespace="tal",
-            **({} if address else own),
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        where = f"at {address}" if address else "on this machine"
-        line = str(error).strip().partition("\n")[0]
-        raise BackendError(
-            f"no Ray cluster {where}: {line}; start one with 'ray start --head', or leave out --address"
-        ) from error
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keep our handler of SIGTERM, in place of which Ray puts its own."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
