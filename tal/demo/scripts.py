@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
+from tal.csv_text import written
 from tal.demo.figures import ACTIONS
 
 IDLE = ("stand", "walk")
@@ -134,10 +133,6 @@ def _seconds(frame: int, fps: Fraction) -> float:
 
 def labels_csv(scripts: Iterable[Script]) -> str:
     """Return ``video,label`` rows of the training videos as CSV."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("video", "label"))
-    for script in scripts:
-        if script.subset == "train":
-            table.writerows((script.name, label) for label in sorted({part.kind for part in script.actions}))
-    return text.getvalue()
+    training = [script for script in scripts if script.subset == "train"]
+    rows = [(one.name, label) for one in training for label in sorted({part.kind for part in one.actions})]
+    return written([("video", "label"), *rows])

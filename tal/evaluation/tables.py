@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 
+from tal.csv_text import written
 from tal.evaluation.evaluation import Evaluation, Floats
 from tal.settings.evaluation import AVERAGES
 
@@ -41,12 +40,9 @@ def _means(found: Evaluation) -> list[tuple[str, list[int]]]:
 
 def to_csv(found: Evaluation) -> str:
     """Return one line per number: ``protocol,subset,videos,metric,label,tiou,value``; values in [0, 1]."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("protocol", "subset", "videos", "metric", "label", "tiou", "value"))
-    for metric, label, tiou, value in _numbers(found):
-        writer.writerow((found.protocol, found.subset, found.videos, metric, label, tiou, repr(float(value))))
-    return text.getvalue()
+    told = (found.protocol, found.subset, found.videos)
+    rows = ((*told, metric, label, tiou, repr(float(value))) for metric, label, tiou, value in _numbers(found))
+    return written([("protocol", "subset", "videos", "metric", "label", "tiou", "value"), *rows])
 
 
 def _numbers(found: Evaluation) -> Iterator[tuple[str, str, str, float]]:

@@ -72,17 +72,21 @@ def _covered(entry: Mapping[str, Any], at: Place) -> float:
 
 def _of_table(text: str, path: Path) -> Iterator[tuple[str, Duration]]:
     rows = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+    try:
+        yield from _of_rows(rows, path)
+    except csv.Error as error:
+        raise Place(path, f"line {max(1, rows.line_num)}").error(f"not CSV ({error})", "check its quotes") from error
+
+
+def _of_rows(rows: csv.DictReader[str], path: Path) -> Iterator[tuple[str, Duration]]:
     columns = {(name or "").strip().lower(): name for name in rows.fieldnames or []}
     seconds = next((columns[key] for key in _SECONDS if key in columns), None)
     if "video" not in columns or (seconds is None and not {"fps", "count"} <= set(columns)):
         problem = f"no columns 'video' and 'duration' (found: {', '.join(columns)[:80] or 'nothing'})"
         raise Place(path, "line 1").error(problem, "name them in the first line; 'fps' and 'count' do as well")
-    try:
-        for row in rows:
-            if found := _of_row(row, columns, seconds, Place(path, f"line {rows.line_num}")):
-                yield video_name(str(row[columns["video"]]).strip()), found
-    except csv.Error as error:
-        raise Place(path, f"line {rows.line_num}").error(f"not CSV ({error})", "check its quotes") from error
+    for row in rows:
+        if found := _of_row(row, columns, seconds, Place(path, f"line {rows.line_num}")):
+            yield video_name(str(row[columns["video"]]).strip()), found
 
 
 def _of_row(row: Mapping[str, Any], columns: Mapping[str, str], seconds: str | None, place: Place) -> Duration | None:

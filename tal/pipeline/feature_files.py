@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from typing import Any
 
 from tal import feature_sets, shards
 from tal.cache import Cache
+from tal.csv_text import written
 from tal.errors import ConfigError, InputError, ShardError
 from tal.feature_sets import ImportOptions, check_streams
 from tal.files import write_atomic
@@ -92,11 +91,8 @@ def import_features(
 
 
 def _write_labels(path: Path, rows: Iterator[tuple[str, str, str]], strip: str) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("video", "label", "subset"))
-    writer.writerows((video.removeprefix(strip), label, subset) for video, label, subset in rows)
-    write_atomic(path, text.getvalue())
+    named = ((video.removeprefix(strip), label, subset) for video, label, subset in rows)
+    write_atomic(path, written([("video", "label", "subset"), *named]))
 
 
 def export_features(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from extract.video import find_videos, video_name
 from tal import parsing
 from tal.annotations.formats import check_header
 from tal.annotations.tables import Table, read_table
+from tal.csv_text import written
 from tal.errors import InputError
 from tal.files import write_atomic
 from tal.parsing import read_text
@@ -91,7 +90,7 @@ def make_template(videos: Paths, path: Path | str = "labels.csv") -> Template:
     path, names = Path(path), _cells_by_name(videos)
     before = path.read_bytes() if path.is_file() else b""
     if not before.strip():
-        text = _written([COLUMNS, *((cell, "") for cell in names.values())], ",", "\n")
+        text = written([COLUMNS, *((cell, "") for cell in names.values())], ",", "\n")
         write_atomic(path, (b"" if text.isascii() else BOM) + text.encode())
         return Template(path, tuple(names), 0, len(names))
     table = _open(path)
@@ -154,10 +153,4 @@ def _more(cells: Any, table: Table, before: bytes) -> bytes:
     n, at = len(table.header), table.header.index("video")
     rows = [[cell if i == at else "" for i in range(n)] for cell in cells]
     joint = "" if before.endswith((b"\n", b"\r")) else end
-    return (joint + _written(rows, table.separator, end)).encode()
-
-
-def _written(rows: Any, separator: str, end: str) -> str:
-    out = io.StringIO(newline="")
-    csv.writer(out, delimiter=separator, lineterminator=end).writerows(rows)
-    return out.getvalue()
+    return (joint + written(rows, table.separator, end)).encode()
