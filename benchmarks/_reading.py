@@ -79,7 +79,7 @@ class Reader:
 
     def __init__(self, command: Sequence[str] = (sys.executable, __file__), limit_s: float = LIMIT_S) -> None:
         self._command = list(command)
-        self._limit_s = limit_s
+        self.limit_s = limit_s
         self._worker: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[str] = queue.Queue()
         self._stderr = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - lives as long as the reader
@@ -92,10 +92,10 @@ class Reader:
             worker.stdin.flush()  # type: ignore[union-attr]
         while True:
             try:
-                answer = self._answers.get(timeout=self._limit_s)
+                answer = self._answers.get(timeout=self.limit_s)
             except queue.Empty:
                 self._end()
-                return Reading("hang", f"said nothing for {self._limit_s:g} s")
+                return Reading("hang", f"said nothing for {self.limit_s:g} s")
             if not answer:
                 return self._obituary()
             if answer.startswith("{"):
@@ -121,21 +121,21 @@ class Reader:
             threading.Thread(target=_collect, args=(self._worker.stdout, self._answers), daemon=True).start()
         return self._worker
 
-    def _end(self) -> int:
-        """End the worker; return its exit status, negative for a signal."""
+    def _end(self, patience_s: float = 1.0) -> int:
+        """End the worker, by force if it takes longer; return its exit status, negative for a signal."""
         worker, self._worker = self._worker, None
         if worker is None:
             return 0
         with contextlib.suppress(OSError):
             worker.stdin.close()  # type: ignore[union-attr]
         try:
-            return worker.wait(timeout=1)
+            return worker.wait(patience_s)
         except subprocess.TimeoutExpired:
             worker.kill()
             return worker.wait()
 
     def _obituary(self) -> Reading:
-        status = self._end()
+        status = self._end(self.limit_s)  # it is ending by itself, and may have a core to dump
         if status < 0:
             return Reading("crash", signal.Signals(-status).name)
         self._stderr.seek(0)

@@ -16,10 +16,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit statuses: 128 and the signal's number, as shells count."""
@@ -43,7 +47,8 @@ def heeded() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    watch, before = _Watch(), signal.signal(signal.SIGTERM, _terminate)
+    watch, before, hook = _Watch(), signal.signal(signal.SIGTERM, _terminate), sys.unraisablehook
+    sys.unraisablehook = _without_endings(hook)
     try:
         yield
     except KeyboardInterrupt:
@@ -54,8 +59,19 @@ def heeded() -> Iterator[None]:
             watch.leave(int(leaving.code))
         raise
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
         watch.close()
+
+
+def _without_endings(hook: Callable[[UnraisableHookArgs], object]) -> Callable[[UnraisableHookArgs], object]:
+    """Say nothing of a signal that came where nothing can be raised, as in a finalizer: the watch ends the command."""
+
+    def told(found: UnraisableHookArgs) -> None:
+        if not isinstance(found.exc_value, (KeyboardInterrupt, SystemExit)):
+            hook(found)
+
+    return told
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -72,7 +88,7 @@ class _Watch:
     """A thread that hears of signals at once."""
 
     def __init__(self) -> None:
-        self._told = threading.Lock()  # locked once the line is printed
+        self._turn, self._told = threading.Lock(), False
         self._heard = threading.Event()
         self._hear, self._ring = os.pipe()
         os.set_blocking(self._ring, False)
@@ -89,9 +105,14 @@ class _Watch:
             _end(status)
 
     def tell(self, status: int) -> None:
-        """Say once how to go on."""
-        if self._told.acquire(blocking=False):
-            print(f"\n{how_to_go_on(status)}", file=sys.stderr, flush=True)
+        """Say once how to go on; whoever comes second goes on when it is said, or soon if nobody reads it."""
+        if self._turn.acquire(timeout=GRACE_S):
+            try:
+                if not self._told:
+                    self._told = True
+                    print(f"\n{how_to_go_on(status)}", file=sys.stderr, flush=True)
+            finally:
+                self._turn.release()
 
     def close(self) -> None:
         """Hear of no further signals; a process that is ending by one still ends in time."""

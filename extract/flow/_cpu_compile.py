@@ -6,13 +6,14 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba  # noqa: TID253  (this module is loaded when flow is computed)
 import numpy as np
+from filelock import FileLock
 
 from tal.cache import default_root
 from tal.types import FloatArray
@@ -33,9 +34,28 @@ def kernel(function: Function) -> Function:
     """
     with _kept():
         try:
-            return cast("Function", _compiler(cache=True)(function))
+            return cast("Function", _kept_one_at_a_time(_compiler(cache=True)(function)))
         except (RuntimeError, OSError):  # Numba found no folder
             return cast("Function", _compiler()(function))
+
+
+def _kept_one_at_a_time(compiled: Any) -> Any:
+    """Have one process at a time keep a kernel: what two keep at once, for different types, would be mixed up.
+
+    Numba counts what it keeps in an index, and gives the same number to both (`numba.core.caching`).
+    """
+    file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if file is not None:
+        save, lock = file.save, FileLock(str(kept_in() / ".lock"))
+
+        def saved(key: Any, data: Any) -> None:
+            with ExitStack() as held:
+                with suppress(OSError, NotImplementedError):  # no locks here: then as Numba does it
+                    held.enter_context(lock)
+                save(key, data)
+
+        file.save = saved
+    return compiled
 
 
 @cache
