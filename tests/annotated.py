@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from tal.annotations import Instance, VideoTruth
+from tal.annotations import Instance, Truth, VideoTruth
+from tal.evaluation import Evaluation, evaluate
+from tal.results import Results
 from tal.settings import EvaluateSettings
 from tal.types import Detection, Segment
 
 PROTOCOLS = ("activitynet", "thumos14")
+A, B, FAR = (0, 10), (20, 30), (50, 60)
 Span = tuple[float, float]
 Scored = tuple[float, float, float]
 
@@ -42,3 +46,10 @@ def detections(spans: Sequence[Scored], label: str = "x") -> tuple[Detection, ..
 
 def chosen(protocol: str, tiou: float | tuple[float, ...] = 0.5, subset: str = "") -> EvaluateSettings:
     return EvaluateSettings.model_validate({"protocol": protocol, "tiou": tiou, "subset": subset})
+
+
+def judged(tiou: Any = "0.1:0.7:0.1", **options: Any) -> Evaluation:
+    """Class x found, class y half found; x overlaps by 0.6."""
+    known = Truth({"v": truth([A]), "w": truth([A, B], label="y")})
+    found = Results({"v": detections([(0, 6, 0.9)]), "w": detections([(*A, 0.8)], "y")})
+    return evaluate(found, known, EvaluateSettings.model_validate({"tiou": tiou, **options}))

@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import WAIT_S
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE_S = 10.0
 LOCAL = ("file:", "data:", "blob:", "about:")
+FRAMES = """async () => {
+    for (let n = 0; n < 3; n++) await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+}"""
+UNFOLD = """() => Promise.all([...document.querySelectorAll('details:not([open])')].map(details => {
+    const filled = new Promise(done => details.addEventListener('toggle', done, { once: true }));
+    details.open = true;
+    return filled;
+}))"""
 
 
 def _missing() -> str:
@@ -35,9 +43,21 @@ def chromium() -> Iterator[Any]:
 
     program = next(found for found in map(shutil.which, PROGRAMS) if found)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = launched(playwright, program)
         yield browser
         browser.close()
+
+
+def launched(playwright: Any, program: str) -> Any:
+    """Start a browser."""
+    return playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=1000 * WAIT_S)
+
+
+def new_page(place: Any) -> Any:
+    """Return a new page of a browser or context that waits as long as a busy machine needs."""
+    page = place.new_page()
+    page.set_default_timeout(1000 * WAIT_S)
+    return page
 
 
 @dataclass
@@ -62,10 +82,19 @@ class Shown:
 
     def until(self, code: str) -> None:
         """Wait until an expression is true: asked from outside, since the page's policy lets nobody evaluate in it."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + WAIT_S
         while not self.js(code):
             assert time.monotonic() < deadline, f"still not so: {code}"
             self.page.wait_for_timeout(20)
+
+    def drawn(self) -> None:
+        """Wait until everything is drawn that waits for the next frame, and what that puts off to the one after it."""
+        self.js(FRAMES)
+
+    def unfold(self) -> None:
+        """Open all that is folded away, and wait for what it is filled with then."""
+        self.js(UNFOLD)
+        self.drawn()
 
 
 @contextmanager
@@ -79,7 +108,7 @@ def opened(browser: Any, path: Path, route: str = "", **options: Any) -> Iterato
         options: Of Playwright's ``new_context``: ``viewport``, ``color_scheme``, ``has_touch`` ...
     """
     context = browser.new_context(**{"viewport": {"width": 1200, "height": 800}, **options})
-    shown = Shown(context.new_page())
+    shown = Shown(new_page(context))
     shown.page.on("console", lambda said: said.type in {"error", "warning"} and shown.problems.append(said.text))
     shown.page.on("pageerror", lambda error: shown.problems.append(str(error)))
     shown.page.on("request", lambda asked: asked.url.startswith(LOCAL) or shown.outside.append(asked.url))

@@ -85,6 +85,15 @@ def packet_spans(path: Path) -> list[tuple[int, int]]:
         return [(packet.pos, packet.pos + packet.size) for packet in container.demux(video=0) if packet.size]
 
 
+def lose(path: Path, packets: range) -> Path:
+    """Destroy packets, in storage order."""
+    content = bytearray(path.read_bytes())
+    for start, end in packet_spans(path)[packets.start : packets.stop]:
+        content[start:end] = b"\xff" * (end - start)
+    path.write_bytes(content)
+    return path
+
+
 def damage(path: Path, seed: int, n_holes: int = 4, n_bytes: int = 64) -> set[int]:
     """Overwrite parts of a file with noise; return the indices of the groups of pictures that they hit."""
     spans = packet_spans(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import chance
 import pytest
 from browser import chromium  # noqa: F401 - a fixture
 from ray_made import raylets  # noqa: F401 - a fixture
@@ -17,12 +18,20 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".numba
 if n_processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // n_processes)))
 
+chance.use_the_same_examples()
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests in one process, which shares their fixtures, and all that need the Ray cluster, too."""
     for item in items:
         needs_ray = "raylets" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("ray" if needs_ray else item.path.stem))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin each test, and the fixtures that are made for it, with the same random numbers."""
+    chance.start_anew()
 
 
 @pytest.fixture(scope="session")

@@ -83,6 +83,12 @@ class Batch:
         return {path.stem: path.read_bytes() for path in self.out.glob(f"*{shards.SUFFIX}")}
 
 
+@pytest.fixture
+def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
+    """An empty folder of videos."""
+    return Batch(tmp_path, monkeypatch)
+
+
 def assert_whole(batch: Batch, finished: Mapping[str, int], n_again: int) -> None:
     """Check what must hold after any fault, once the batch has been run to its end.
 

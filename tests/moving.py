@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 
+from extract.flow._cpu import CpuSolver
 from extract.flow._gpu_cuda import CudaLevel
 from extract.flow._gpu_torch import TorchLevel
 from extract.flow._tvl1 import Parameters
@@ -24,6 +25,22 @@ def moved(n_frames: int, size: tuple[int, int] = (32, 36), step: int = 1) -> Byt
     return np.stack([wide[:, i * step : i * step + size[1]] for i in range(n_frames)]).astype(np.uint8)
 
 
+def texture(size: tuple[int, int], u: float = 0, v: float = 0, n_frames: int = 2) -> ByteArray:
+    """Waves of 8 to 80 px that move by (u, v) px per frame."""
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[: size[0], : size[1]].astype(float)
+    value = np.zeros((n_frames, *size))
+    for length, angle, phase in rng.uniform((8, 0, 0), (80, 7, 7), (20, 3)):
+        kx, ky = 2 * np.pi / length * np.cos(angle), 2 * np.pi / length * np.sin(angle)
+        value += [np.cos(kx * (x - i * u) + ky * (y - i * v) + phase) for i in range(n_frames)]
+    return np.clip(np.round(128 + 18 * value), 0, 255).astype(np.uint8)
+
+
+def solve(frames: ByteArray, parameters: Parameters, workers: int = 1) -> FloatArray:
+    """What the engine of the CPU makes of frames."""
+    return CpuSolver(parameters, workers).solve(frames)
+
+
 def opencv(first: ByteArray, second: ByteArray, p: Parameters) -> FloatArray:
     solver: Any = cv2.optflow.DualTVL1OpticalFlow_create(  # type: ignore[attr-defined]
         p.tau, p.lambda_, p.theta, p.n_scales, p.n_warps, p.epsilon, p.n_inner, p.n_outer, p.scale_step, 0.0, p.median
@@ -32,6 +49,7 @@ def opencv(first: ByteArray, second: ByteArray, p: Parameters) -> FloatArray:
 
 
 def distance(a: Any, b: Any) -> FloatArray:
+    """End point distances, px."""
     return np.asarray(np.hypot(*np.moveaxis(np.asarray(a) - np.asarray(b), -1, 0)), np.float32)
 
 

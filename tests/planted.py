@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from tal.types import Features, SnippetGrid
 
 CLASSES = ("bend", "jack", "wave")
 DIM = 12
+SNIPPET_S = 16 / 25
 
 
 def write_shard(path: Path, streams: dict[str, np.ndarray], grid: SnippetGrid | None = None, **about: Any) -> Path:
@@ -50,6 +52,49 @@ def training_videos(folder: Path, n_videos: int = 9, streams: Sequence[str] = ("
         path = write_shard(folder / f"v{i}.safetensors", values)
         videos.append(TrainingVideo(f"v{i}", path, tuple(CLASSES[a] for a in actions)))
     return videos
+
+
+def annotation(where: np.ndarray, action: int) -> dict[str, Any]:
+    """Return where an action is planted, as ActivityNet JSON has it, in seconds."""
+    start = int(np.flatnonzero(where[:, action])[0])
+    return {"label": CLASSES[action], "segment": [start * SNIPPET_S, (start + 4) * SNIPPET_S]}
+
+
+def _as_it_is(i: int, values: np.ndarray) -> np.ndarray:
+    return values
+
+
+def annotated_videos(
+    folder: Path,
+    n_videos: int,
+    n_train: int,
+    streams: Mapping[str, float],
+    change: Callable[[int, np.ndarray], np.ndarray] = _as_it_is,
+) -> dict[str, Any]:
+    """Write shards of videos with one action each, ``labels.csv`` of the training videos and ``truth.json`` of all.
+
+    Args:
+        folder: Holds both files, and the shards in ``features``.
+        n_videos: How many there are, of 24 snippets.
+        n_train: How many of these are training videos.
+        streams: By what each stream multiplies the features.
+        change: Given a video's number and features, returns those that are written.
+
+    Returns:
+        The entries of the ground truth.
+    """
+    rng, database, rows = np.random.default_rng(0), dict[str, Any](), ["video,label"]
+    for i in range(n_videos):
+        name, is_training = f"v{i:02}", i < n_train
+        values, where = planted(rng, [i % 3], 24)
+        shown = {stream: change(i, values) * np.float32(factor) for stream, factor in streams.items()}
+        write_shard(folder / "features" / f"{name}.safetensors", shown)
+        about = {"subset": "train" if is_training else "test", "duration": 24 * SNIPPET_S}
+        database[name] = {**about, "annotations": [annotation(where, i % 3)]}
+        rows += [f"{name},{CLASSES[i % 3]}"] if is_training else []
+    (folder / "truth.json").write_text(json.dumps({"database": database}))
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    return database
 
 
 def settings(every: int = 5, **train: Any) -> Settings:

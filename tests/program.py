@@ -19,6 +19,9 @@ import pytest
 from extract.video import ResampledVideo, open_video
 
 FFMPEG = "ffmpeg"
+PAL, SLOW = Fraction(25), Fraction(10)
+LEVELS = 2
+"""By so many levels may pictures differ of codecs whose inverse transform ffmpeg computes otherwise (XviD, WMV)."""
 Shown = tuple[int, np.ndarray]
 """An output slot and its RGB picture (H, W, 3)."""
 
@@ -27,6 +30,12 @@ def need_ffmpeg() -> None:
     """Skip the running test where there is no ffmpeg; fail it with ``TAL_REQUIRE_FFMPEG=1``."""
     if shutil.which(FFMPEG) is None:
         (pytest.fail if os.environ.get("TAL_REQUIRE_FFMPEG") == "1" else pytest.skip)("needs the program 'ffmpeg'")
+
+
+@pytest.fixture(autouse=True)
+def needed() -> None:
+    """Every test needs ffmpeg."""
+    need_ffmpeg()
 
 
 def ffmpeg(*arguments: object, sent: bytes | None = None) -> bytes:

@@ -5,8 +5,9 @@ Workers are the real ones, each with its thread. What a node does wrong is told 
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -94,8 +95,9 @@ class Actor:
 
     def end(self) -> None:
         """Stop; what is in work comes to its end, but nobody hears of it."""
-        while not self.worker._videos.empty():
-            self.worker._videos.get()
+        with suppress(queue.Empty):  # the worker takes from it, too
+            while True:
+                self.worker._videos.get_nowait()
         self.worker._videos.put(None)
         self.worker._thread.shutdown(wait=True)
 

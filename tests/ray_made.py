@@ -105,6 +105,7 @@ def install_faulty() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     ray_orders.lend_extractor = engines.lend
+    ray_orders.resolved = lambda settings, device="auto": settings
     ray_orders._use_cores = lambda n: None  # there is nothing to compute
     Sender.publish = publish_and_die  # type: ignore[method-assign]
 

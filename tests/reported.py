@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 
 from tal.annotations import Instance
 from tal.report import Media, Page, write
@@ -14,6 +15,8 @@ from tal.timelines import Curves, Mark, Timeline
 from tal.types import Detection, Segment
 
 DURATION_S = 60.0
+NOW = "tal.shown.player.now()"
+"""In the page: where its player is, in seconds."""
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u2028{{ 7*7 }}"
 
 
@@ -67,3 +70,9 @@ def page(folder: Path, *timelines: Timeline, title: str = "A report", embed: boo
     path = folder / "report.html"
     write(Page(title, timelines, None, Media(folder, embed)), path)
     return path
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of one video whose file is not there."""
+    return page(tmp_path_factory.mktemp("one"), timeline())

@@ -12,6 +12,7 @@ pytest.importorskip("s3fs", reason="needs s3fs: pip install 'tal[s3]'")
 pytest.importorskip("moto.server", reason="needs moto: pip install 'moto[s3]' flask-cors")
 
 import boto3
+from moto.moto_api._internal import moto_api_backend
 from moto.server import ThreadedMotoServer
 
 BUCKET = "bucket"
@@ -26,7 +27,8 @@ ENVIRONMENT = {
 
 @contextmanager
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """Serve an S3 with one bucket, named in the environment; give boto3's client of it."""
+    """Serve an S3 with one empty bucket, named in the environment; give boto3's client of it."""
+    moto_api_backend.reset()  # servers of one process share what they hold
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

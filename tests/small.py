@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import shutil
 import sys
@@ -75,6 +76,7 @@ def tal(*arguments: object, cwd: Path, cache: Path, **more: str) -> Done:
     with (
         mock.patch.dict(os.environ, environment),
         mock.patch.object(sys, "argv", ["tal", *map(str, arguments)]),
+        mock.patch("cli.progress.PLAIN_EVERY_S", math.inf),  # what is said does not depend on how long it takes
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from extract.i3d import CHANNELS, I3D
@@ -57,3 +58,15 @@ def lively(stream: str, seed: int = 0) -> I3D:
         elif not key.endswith("num_batches_tracked"):
             value.copy_(0.1 * noise)
     return network
+
+
+@pytest.fixture(autouse=True)
+def inference() -> Iterator[None]:
+    """Nothing is learned."""
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture(scope="module")
+def stored(shared: Path) -> Stored:
+    return Stored(shared)

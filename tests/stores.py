@@ -40,30 +40,30 @@ class Flaky(MemoryFileSystem):  # type: ignore[misc]
         stripped: str = super()._strip_protocol(path.replace(f"{SCHEME}://", "memory://"))
         return stripped
 
-    def _call(self, name: str) -> None:
+    def _call(self, name: str, path: str) -> None:
         Flaky.n_calls += 1
         if Flaky.n_failures:
             Flaky.n_failures -= 1
             raise Flaky.error
 
     def info(self, path: str, **more: Any) -> Any:
-        self._call("info")
+        self._call("info", path)
         return super().info(path, **more)
 
     def find(self, path: str, *given: Any, **more: Any) -> Any:
-        self._call("find")
+        self._call("find", path)
         return super().find(path, *given, **more)
 
     def cat_file(self, path: str, *given: Any, **more: Any) -> Any:
-        self._call("cat_file")
+        self._call("cat_file", path)
         return super().cat_file(path, *given, **more)
 
     def get_file(self, *given: Any, **more: Any) -> Any:
-        self._call("get_file")
+        self._call("get_file", str(given[0]))
         return super().get_file(*given, **more)
 
     def put_file(self, *given: Any, **more: Any) -> Any:
-        self._call("put_file")
+        self._call("put_file", str(given[0]))
         return super().put_file(*given, **more)
 
 
@@ -153,6 +153,12 @@ def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Flaky]]:
 def put(**contents: bytes) -> None:
     for name, content in contents.items():
         Flaky().pipe_file(f"/box/{name}", content)
+
+
+def put_videos(names: str) -> None:
+    """Put a video of 400 bytes there for each letter."""
+    for name in names:
+        Flaky().pipe_file(f"/box/videos/{name}.mp4", name.encode().ljust(400))
 
 
 def staged(stage: Stage, name: str) -> Path:

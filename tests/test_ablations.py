@@ -1,157 +1,26 @@
-"""Ablation tables: what is shipped is valid, what is run is what the pipeline gives, one bad row stops nothing."""
+"""Ablations that are run: they give what the pipeline gives, seeds are averaged, one bad row stops nothing."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+import ablated
 import pytest
-import yaml
-from planted import CLASSES, Killed, Listener, planted, write_shard
+from ablated import QUICK, Data, write_table
+from planted import Killed, Listener
 from small import tal as command
 from typer.testing import CliRunner
 
 import tal
-from tal import config, methods
+from tal import config
 from tal.cache import Cache
 from tal.errors import ConfigError, InputError
-from tal.pipeline import ablation_tables
-from tal.pipeline.ablation_tables import Table, choose, read
 from tal.pipeline.context import context
 from tal.pipeline.localizing import localize_shards
 
-QUICK = ["method.hidden=8", "train.steps=12", "train.batch_size=4", "train.n_snippets=20", "train.lr=1e-2"]
-QUICK += ["runtime.device=cpu", "runtime.checkpoint_every=5", "localize.rule=max", "localize.thresholds=[0.6]"]
-PAPERS = {"cpmn": "000", "assg": "001", "ecm": "002", "stpn": "003", "cmcs": "004"}
-SNIPPET_S = 16 / 25
-
-
-@dataclass(frozen=True)
-class Data:
-    """Features of training and test videos and of one that belongs to neither; a cache that tests share."""
-
-    features: Path
-    labels: Path
-    truth: Path
-    cache: Path
-
-    def ablate(self, *sets: str, cache: Path | None = None, **more: Any) -> tal.pipeline.AblationReport:
-        settings = config.load(sets=[*QUICK, *sets])
-        return tal.ablate(self.features, self.labels, self.truth, settings, cache=Cache(cache or self.cache), **more)
-
-    def places(self) -> list[Path | str]:
-        return ["-f", self.features, "-l", self.labels, "-a", self.truth]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    folder = tmp_path_factory.mktemp("ablations")
-    rng, database, rows = np.random.default_rng(0), {}, ["video,label"]
-    for i in range(14):
-        name, subset = f"v{i:02}", "train" if i < 8 else "test"
-        values, where = planted(rng, [i % 3], 24)
-        write_shard(folder / "features" / f"{name}.safetensors", {"rgb": values, "flow": values * 0.5})
-        start = int(np.flatnonzero(where[:, i % 3])[0])
-        segment = [start * SNIPPET_S, (start + 4) * SNIPPET_S]
-        found = [{"label": CLASSES[i % 3], "segment": segment}]
-        database[name] = {"subset": subset, "duration": 24 * SNIPPET_S, "annotations": found}
-        rows += [f"{name},{CLASSES[i % 3]}"] if subset == "train" else []
-    write_shard(folder / "features" / "stranger.safetensors", {"rgb": values, "flow": values})
-    database["unseen"] = {**database["v13"]}
-    (folder / "truth.json").write_text(json.dumps({"database": database}))
-    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
-    return Data(folder / "features", folder / "labels.csv", folder / "truth.json", folder / "cache")
-
-
-@pytest.fixture
-def own_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Let tables be looked for in a folder of the test's."""
-    monkeypatch.setattr(ablation_tables, "shipped", lambda folder: tmp_path / folder)
-    (tmp_path / "configs" / "ablations").mkdir(parents=True)
-    return tmp_path / "configs" / "ablations"
-
-
-def write_table(folder: Path, *rows: dict[str, Any], method: str = "stpn", **about: Any) -> None:
-    table = {"source": "table 1", "tiou": 0.5, **about, "rows": list(rows)}
-    (folder / f"{method}.yaml").write_text(yaml.safe_dump({"tables": [table]}))
-
-
-READY = sorted(set(methods.available()) & set(config.methods()))
-
-
-def test_every_method_has_tables() -> None:
-    assert set(READY) <= set(ablation_tables.available())
-
-
-@pytest.mark.parametrize("method", READY)
-def test_every_row_of_a_shipped_table_is_another_variant_that_the_method_knows(method: str) -> None:
-    for table in read(method):
-        variants = []
-        for row in table.rows:
-            settings = config.load(row.method or method, sets=row.set)
-            variants.append((methods.resolve(settings.method), settings.train, settings.localize))
-        assert all(one not in variants[:i] for i, one in enumerate(variants)), table.source
-
-
-@pytest.mark.parametrize("method", PAPERS)
-def test_every_number_is_printed_in_the_paper(shared: Path, method: str) -> None:
-    (file,) = (shared / "papers").glob(f"{PAPERS[method]}_*.txt")
-    printed = set(re.findall(r"\d+\.\d+", file.read_text()))
-    numbers = {f"{row.paper:.1f}" for table in read(method) for row in table.rows if row.paper is not None}
-    assert numbers and numbers <= printed
-
-
-def test_the_papers_orders() -> None:
-    rows = [{"name": "a", "paper": 20.0}, {"name": "b", "paper": 10.0}, {"name": "c", "paper": 10.0}, {"name": "d"}]
-    printed = Table.model_validate({"source": "t", "tiou": 0.5, "rows": rows})
-    assert sorted(printed.orders("abcd")) == [("a", "b"), ("a", "c")]
-    assert printed.orders("bcd") == []
-    ranks = [{"name": "a", "rank": 1, "paper": 99.0}, {"name": "b", "rank": 2}, {"name": "c", "rank": 2}]
-    told = Table.model_validate({"source": "f", "tiou": "0.1:0.5:0.1", "rows": ranks})
-    assert sorted(told.orders("abc")) == [("b", "a"), ("c", "a")]
-    assert (printed.metric, told.metric) == ("mAP@0.5", "mAP@0.1:0.5")
-
-
-def test_rows_are_chosen_by_their_names_or_their_tables() -> None:
-    tables = read("stpn")
-    assert [[row.name for row in table.rows] for table in choose(tables, ["rgb", "full"])] == [
-        ["full"],
-        ["rgb", "full"],
-    ]
-    assert choose(tables, ["figure 6"]) == tables[1:]
-    assert choose(tables, []) == tables
-    with pytest.raises(ConfigError, match=r"^--rows: no row or table 'figure 7'; did you mean 'figure 6'\?$"):
-        choose(tables, ["full", "figure 7"])
-    with pytest.raises(ConfigError, match=r"^no ablation tables of 'stpm'; did you mean 'stpn'\?$"):
-        read("stpm")
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([{"name": "a"}, {"name": "a", "set": ["train.lr=1"]}], "table 1: two rows have the same name"),
-        ([{"name": "a", "papers": 3}], "unknown key 'tables.0.rows.0.papers'"),
-        ([{"name": "a", "paper": 300}], "tables.0.rows.0.paper: input should be less than or equal to 100"),
-        ([], "tables.0.rows: tuple should have at least 1 item"),
-    ],
-)
-def test_a_wrong_table_is_told(own_tables: Path, rows: list[dict[str, Any]], message: str) -> None:
-    write_table(own_tables, *rows)
-    with pytest.raises(ConfigError) as error:
-        read("stpn")
-    assert message in str(error.value) and str(own_tables / "stpn.yaml") in str(error.value)
-
-
-def test_one_name_is_one_variant(own_tables: Path) -> None:
-    tables = [{"source": s, "tiou": 0.5, "rows": [{"name": "a", "set": [f"train.seed={s}"]}]} for s in "12"]
-    (own_tables / "stpn.yaml").write_text(yaml.safe_dump({"tables": tables}))
-    with pytest.raises(ConfigError, match="row 'a' is two variants"):
-        read("stpn")
+data, own_tables = ablated.data, ablated.own_tables  # fixtures
 
 
 def test_rows_give_what_the_stages_give_one_by_one(data: Data, tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from tal.annotations import read_labels, read_truth
 from tal.errors import AnnotationError
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 CSV_PROBLEMS = {
     "video,lable\nv,x\n": ", line 1: no column 'label' (found: video, lable); rename 'lable' to 'label'",

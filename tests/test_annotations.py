@@ -15,7 +15,9 @@ from tal.errors import AnnotationError, ConfigError
 from tal.parsing import video_name
 from tal.types import Segment
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 # What is read
 

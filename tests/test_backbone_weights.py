@@ -6,12 +6,12 @@ import hashlib
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import threads
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -23,14 +23,7 @@ from extract.backbones.torchvision import NamedByDigest
 from extract.fetch import digests_of
 from tal.errors import BackendError, ConfigError, WeightsError
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Small clips gain nothing from threads, and lose much where the processor is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+_one_thread = threads.one_thread  # a fixture that every test uses
 
 
 # What happens to the input.

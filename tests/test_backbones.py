@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+import threads
 import torch
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
@@ -31,13 +31,7 @@ FEATURES = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Small clips gain nothing from threads, and lose much where the processor is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+_one_thread = threads.one_thread  # a fixture that every test uses
 
 
 @pytest.fixture(scope="module", params=sorted(FEATURES))

@@ -1,17 +1,16 @@
-"""The combined method: its losses in closed form, its pseudo labels by hand, planted structure, and every switch."""
+"""The combined method: its losses in closed form, its targets and its teacher by hand, and every switch."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from small_best import C, D, T, network_of, world
 from torch import Tensor
 
 from tal.errors import ConfigError
-from tal.methods._base import Batch, LabelledVideo
+from tal.methods._base import Batch
 from tal.methods._best_parts import (
     GAIN,
     cross_entropy,
@@ -20,13 +19,6 @@ from tal.methods._best_parts import (
     unseen,
 )
 from tal.methods.best import Config, Network
-
-C, D, T = 3, 24, 40
-
-
-def network_of(**config: Any) -> Network:
-    torch.manual_seed(0)
-    return Network(Config(**{"streams": 2, **config}), D, C)
 
 
 def doubles(*shape: int, seed: int = 0) -> Tensor:
@@ -146,78 +138,6 @@ def test_activations_are_the_mean_of_the_folds() -> None:
     assert found.scores.tolist() == pytest.approx([first, others, others], rel=1e-5)
     assert found.attention.tolist() == pytest.approx([1 - background] * 6, rel=1e-5)
     assert found.cas[0, 0] == pytest.approx(math.log(first / background), rel=1e-4)
-
-
-def world(n_videos: int = 24, seed: int = 0) -> Batch:
-    """Return non-negative videos with an action of 10 snippets, of a strong and two weak parts, and with context.
-
-    The last third of each stream is background that all videos share; context looks like the action in the first
-    stream, and like nothing in the second.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    logs = 0.3 * torch.randn(n_videos, T, D, generator=generator)
-    labels = torch.eye(C)[torch.arange(n_videos) % C]
-    for i in range(n_videos):
-        c, half = i % C, D // 2
-        logs[i, 10:20, [c, c + 3, half + c, half + c + 3]] += 1.5  # the action
-        logs[i, 13:17, [c + 3, half + c + 3]] += 1.5  # its climax
-        logs[i, 28:34, [c, c + 3]] += 2.0  # context
-        logs[i, :, [9 + i % 2, half + 9 + (i // 2) % 2]] += 1.0  # a place
-    return Batch(logs.exp(), labels, {"video": torch.arange(n_videos)})
-
-
-def trained(n_updates: int = 120, **config: Any) -> Network:
-    network, batch = network_of(**config), world()
-    network.prepare(
-        LabelledVideo(x.numpy(), y.numpy(), None) for x, y in zip(batch.features, batch.labels, strict=True)
-    )
-    network.train()
-    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-    for update in range(n_updates):
-        (losses,) = network.objectives(Batch(batch.features, batch.labels, batch.aux, done=update / n_updates))
-        optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    return network.eval()
-
-
-def overlap(network: Network) -> float:
-    """Return the mean IoU of what exceeds 0.5 with the action, over videos that were not seen."""
-    unknown, found = world(9, seed=1), []
-    for features, label in zip(unknown.features, unknown.labels, strict=True):
-        above = network.activate(features).signal[:, int(label.argmax())] > 0.5
-        truth = np.zeros(T, bool)
-        truth[10:20] = True
-        found.append((above & truth).sum() / (above | truth).sum())
-    return float(np.mean(found))
-
-
-def test_whole_actions_are_found_and_context_is_not() -> None:
-    network = trained()
-    assert overlap(network) > 0.8
-    for features, label in zip(world(6, seed=2).features, world(6, seed=2).labels, strict=True):
-        found = network.activate(features)
-        assert found.scores.argmax() == label.argmax()
-        assert found.attention[10:20].mean() > 0.8
-        assert found.attention[28:34].mean() < 0.5
-
-
-def test_believing_the_first_stream_finds_context() -> None:
-    assert overlap(trained(trust=0.0)) < overlap(trained()) - 0.1
-
-
-def test_training_can_be_repeated_bit_by_bit() -> None:
-    one, two = trained(5).state_dict(), trained(5).state_dict()
-    assert all(torch.equal(one[key], two[key]) for key in one)
-
-
-def test_preparing_again_changes_nothing() -> None:
-    network, batch = trained(2), world()
-    before = {key: value.clone() for key, value in network.state_dict().items()}
-    network.prepare(
-        LabelledVideo(x.numpy(), y.numpy(), None) for x, y in zip(batch.features, batch.labels, strict=True)
-    )
-    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
 def test_features_that_are_not_so_many_streams_are_refused() -> None:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import WAIT_S, until
 
 from tal.cache import Cache, Stage, difference, explain
 from tal.errors import InputError
@@ -117,7 +118,7 @@ def test_processes_that_race_on_a_key_make_it_once(tmp_path: Path) -> None:
     for racer in racers:
         racer.start()
     for racer in racers:
-        racer.join(60)
+        racer.join(WAIT_S)
     assert log.read_text().count("made") == 5
 
 
@@ -125,7 +126,7 @@ def _hang(root: Path, started: Path) -> None:
     def make(work: Path) -> None:
         (work / "out.txt").write_text("half")
         started.write_text("")
-        time.sleep(60)
+        time.sleep(WAIT_S)
 
     Cache(root).get(STAGE, {}, make)
 
@@ -134,11 +135,10 @@ def test_a_kill_in_the_middle_leaves_no_entry_and_no_lock(tmp_path: Path) -> Non
     started = tmp_path / "started"
     process = multiprocessing.get_context("spawn").Process(target=_hang, args=(tmp_path / "cache", started))
     process.start()
-    while not started.exists():
-        time.sleep(0.01)
+    until(started.exists, process.is_alive)
     assert process.pid
     os.kill(process.pid, signal.SIGKILL)
-    process.join(30)
+    process.join(WAIT_S)
     assert Cache(tmp_path / "cache").find(STAGE, {}) is None
     assert not Cache(tmp_path / "cache").get(STAGE, {}, _write("whole")).hit
 

@@ -11,8 +11,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from small import Done
-from small import tal as run
+import weights_server
+from weights_command import tal
 
 from extract import fetch
 from extract.fetch import KnownFile
@@ -21,20 +21,7 @@ from tal.pipeline import i3d_weights
 CONTENT = b"published weights" * 99
 
 
-@pytest.fixture(autouse=True)
-def _no_folder_or_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TAL_WEIGHTS", raising=False)
-    monkeypatch.setenv("no_proxy", "*")
-
-
-def tal(*arguments: object, cwd: Path, **more: str) -> Done:
-    done = run("weights", *arguments, cwd=cwd, cache=cwd / "cache", **more)
-    assert "Traceback" not in done.stderr
-    return done
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+_no_folder_or_proxy = weights_server.no_folder_or_proxy  # a fixture that every test uses
 
 
 def test_nothing_is_here_yet(tmp_path: Path) -> None:

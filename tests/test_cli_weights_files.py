@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ import torch
 from bundles import deepmind_name, deepmind_variables, entries_of, write_bundle
 from safetensors import safe_open
 from safetensors.torch import load_file
-from small import Done
-from small import tal as run
 from torch import Tensor
+from weights_command import sha256, tal
 
 from extract import weights, weights_checks
 from extract.fetch import KnownFile
@@ -46,16 +44,6 @@ def published_table(light: dict[str, Tensor]) -> dict[str, Any]:
     named = {key: deepmind_name(key) for key in light}
     rows = {key: (list(entries[name].shape), entries[name].crc) for key, name in named.items() if name}
     return {"rgb_imagenet": rows, "rgb_scratch": dict.fromkeys(rows, ([1], 0))}
-
-
-def tal(*arguments: object, cwd: Path, **more: str) -> Done:
-    done = run("weights", *arguments, cwd=cwd, cache=cwd / "cache", **more)
-    assert "Traceback" not in done.stderr
-    return done
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_weights_that_are_not_deepminds_are_usable(tmp_path: Path, saved: Path) -> None:

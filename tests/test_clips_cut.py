@@ -91,7 +91,9 @@ def clip(source: Path, start_s: float, end_s: float, folder: Path, how: Any = "e
     return cut(probe(source), folder / "clip", Segment(start_s, end_s), how)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(start_ms=st.integers(0, 3500), length_ms=st.integers(40, 1500))
 def test_exact_clips_show_every_moment_of_the_video(
     folder: Path, tmp_path: Path, start_ms: int, length_ms: int

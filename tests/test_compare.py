@@ -3,90 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
+import compared
 import numpy as np
 import pytest
 from annotated import detections
-from planted import CLASSES, Listener, planted, write_shard
-from small import Done
-from small import tal as command
+from compared import FEW, Data, written
+from planted import CLASSES, Listener
 
 import tal
 from tal import config
 from tal.annotations import read_truth
 from tal.bootstrap import Interval
-from tal.cache import Cache
 from tal.errors import ConfigError, InputError, ModelError
 from tal.pipeline import Resampling, compare
-from tal.pipeline.comparison_reports import Comparison
 from tal.pipeline.context import context
 from tal.pipeline.localizing import localize_shards
-from tal.results import Results, write_results
 
-QUICK = ["method.hidden=8", "train.fusion=rgb", "train.batch_size=4", "train.n_snippets=20", "train.lr=2e-2"]
-QUICK += ["runtime.device=cpu", "localize.rule=max", "localize.thresholds=[0.6]"]
-SNIPPET_S = 16 / 25
-FEW = Resampling(200)
-
-
-@dataclass(frozen=True)
-class Data:
-    """Features and truth of training and test videos, runs that learned and one that did not; a cache they share."""
-
-    folder: Path
-
-    @property
-    def truth(self) -> Path:
-        return self.folder / "truth.json"
-
-    @property
-    def features(self) -> Path:
-        return self.folder / "features"
-
-    def compare(self, *entries: str, how: Resampling = FEW, **more: Any) -> Comparison:
-        named = [self.folder / "runs" / entry for entry in entries]
-        settings = config.load(options={"evaluate.subset": "test"})
-        return compare(named, self.truth, settings, features=self.features, resampling=how, cache=self.cache, **more)
-
-    def command(self, *arguments: object) -> Done:
-        return command("compare", *arguments, cwd=self.folder, cache=self.folder / "cache")
-
-    @property
-    def cache(self) -> Cache:
-        return Cache(self.folder / "cache")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    folder = tmp_path_factory.mktemp("compared")
-    rng, database, rows = np.random.default_rng(0), {}, ["video,label"]
-    for i in range(32):
-        name, subset = f"v{i:02}", "train" if i < 12 else "test"
-        values, where = planted(rng, [i % 3], 24)
-        if subset == "test" and i % 4 == 0:
-            values = values[::-1].copy()  # the action is not where the truth says: nobody is perfect
-        write_shard(folder / "features" / f"{name}.safetensors", {"rgb": values})
-        start = int(np.flatnonzero(where[:, i % 3])[0])
-        segment = [start * SNIPPET_S, (start + 4) * SNIPPET_S]
-        found = [{"label": CLASSES[i % 3], "segment": segment}]
-        database[name] = {"subset": subset, "duration": 24 * SNIPPET_S, "annotations": found}
-        rows += [f"{name},{CLASSES[i % 3]}"] if subset == "train" else []
-    (folder / "truth.json").write_text(json.dumps({"database": database}))
-    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
-    for name, steps, seed in (("good-seed0", 90, 0), ("good-seed1", 90, 1), ("new", 1, 0)):
-        settings = config.load(sets=[*QUICK, f"train.steps={steps}", f"train.seed={seed}"])
-        places = {"runs": folder / "runs", "cache": Cache(folder / "cache")}
-        tal.train(folder / "features", folder / "labels.csv", settings, name=name, **places)
-    return Data(folder)
-
-
-def written(path: Path, **videos: Any) -> Path:
-    write_results(path, Results(videos))
-    return path
+data = compared.data  # a fixture
 
 
 # Planted data

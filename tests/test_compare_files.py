@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from annotated import detections, truth
+from compared import FEW, written
 from small import tal as command
 
 import tal
 from tal import config
 from tal.annotations import Truth, read_truth
 from tal.evaluation.videosets import named
-from tal.pipeline import Resampling, compare
-from tal.results import Results, write_results
-
-FEW = Resampling(200)
-
-
-def written(path: Path, **videos: Any) -> Path:
-    write_results(path, Results(videos))
-    return path
+from tal.pipeline import compare
 
 
 def test_a_file_against_itself_and_against_nothing(tmp_path: Path) -> None:

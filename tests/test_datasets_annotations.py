@@ -7,21 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_dataset
 from tiny_dataset import NAMES, database, description, install, lines, problem, right_counts, write_shards, write_truth
 
 from tal.pipeline import check_data
 
-
-@pytest.fixture(autouse=True)
-def _tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path / "described", monkeypatch)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """The folder of a copy; empty."""
-    (tmp_path / "copy").mkdir()
-    return tmp_path / "copy"
+_tiny, root = tiny_dataset.tiny, tiny_dataset.root  # fixtures; every test uses the first
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import clips
 import pytest
+import tiny_dataset
 from small import tal as command
 from tiny_dataset import VIDEOS, database, description, install, lines, problem, right_counts, write_shards, write_truth
 from typer.testing import CliRunner
@@ -16,17 +17,7 @@ from tal.datasets.findings import counted
 from tal.errors import ConfigError, InputError
 from tal.pipeline import check_data
 
-
-@pytest.fixture(autouse=True)
-def _tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path / "described", monkeypatch)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """The folder of a copy; empty."""
-    (tmp_path / "copy").mkdir()
-    return tmp_path / "copy"
+_tiny, root = tiny_dataset.tiny, tiny_dataset.root  # fixtures; every test uses the first
 
 
 def test_a_whole_copy_fits(root: Path) -> None:

@@ -8,23 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_dataset import install, lines, problem, right_counts, write_npy, write_shards
+import tiny_dataset
+from tiny_dataset import lines, problem, right_counts, write_npy, write_shards
 
 from tal import shards
 from tal.pipeline import check_data
 from tal.types import Features, SnippetGrid
 
-
-@pytest.fixture(autouse=True)
-def _tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path / "described", monkeypatch)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """The folder of a copy; empty."""
-    (tmp_path / "copy").mkdir()
-    return tmp_path / "copy"
+_tiny, root = tiny_dataset.tiny, tiny_dataset.root  # fixtures; every test uses the first
 
 
 def test_streams_and_splits_in_folders_are_one_collection(root: Path) -> None:

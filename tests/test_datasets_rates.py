@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import tiny_dataset
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_dataset import (
@@ -25,17 +26,7 @@ from tal.datasets import Dataset, FeatureGrid
 from tal.datasets.rates import judge
 from tal.pipeline import check_data
 
-
-@pytest.fixture(autouse=True)
-def _tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path / "described", monkeypatch)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """The folder of a copy; empty."""
-    (tmp_path / "copy").mkdir()
-    return tmp_path / "copy"
+_tiny, root = tiny_dataset.tiny, tiny_dataset.root  # fixtures; every test uses the first
 
 
 def test_a_wrong_rate_is_found_and_the_right_one_named(root: Path) -> None:

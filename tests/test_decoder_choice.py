@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ class Planter:
         source = [f"def missing():\n    return {reason!r}\n\n\nclass Backend:\n    name = {name!r}\n"]
         source += [f"    def __init__(self):\n        {body}\n", *lines]
         (self._folder / f"{name}.py").write_text("\n".join(source))
+        importlib.invalidate_caches()  # two changes of a folder within one tick of the clock look like one
         module = f"extract.decoders.{name}"
         self._monkeypatch.setitem(sys.modules, module, None)  # undone at the end, whatever is loaded
         self._monkeypatch.delitem(sys.modules, module)

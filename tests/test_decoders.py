@@ -1,4 +1,4 @@
-"""One contract over all decoders that this machine can use; where one refuses a case, `REFUSED` says so by name."""
+"""One contract over all decoders that this machine can use: order and times, what is counted, files of any kind."""
 
 from __future__ import annotations
 
@@ -9,49 +9,17 @@ from itertools import pairwise
 from pathlib import Path
 
 import clips
+import decoding
 import numpy as np
 import oddities
 import pytest
+from decoding import CODECS, refuses, shown
 
-from extract import decoders
 from extract.decoders._base import Decoder, Tally
 from tal.errors import InputError, VideoError
 
-USABLE = [name for name, reason in decoders.available().items() if reason is None]
+decoder = decoding.decoder  # a fixture
 VFR_MS = [0, 40, 50, 170, 171, 400, 1400, 1433, 1466]
-CODECS = {"avi": "mpeg4", "mpg": "mpeg2video", "wmv": "wmv2", "gif": "gif"}
-"""What the formats hold here: AVI has no presentation timestamps, so no frames that are stored out of order."""
-REFUSED = {
-    ("decord", "ts"): "loses the first pictures of MPEG transport streams",
-    ("decord", "mpg"): "misplaces pictures of MPEG program streams",
-    ("decord", "gif"): "cannot decode it",
-    ("decord", "mirrored"): "turns mirrored pictures instead",
-    ("opencv", "interlaced"): "leaves the pixels of interlaced pictures unset",
-    ("opencv", "wide colours"): "changes the colours of HDR and wide-gamut pictures",
-    ("opencv", "name"): "cannot open a file whose name is not UTF-8",
-    ("decord", "name"): "cannot open a file whose name is not UTF-8",
-}
-
-
-@pytest.fixture(params=USABLE)
-def decoder(request: pytest.FixtureRequest) -> Decoder:
-    return decoders.load(request.param)
-
-
-def refuses(decoder: Decoder, path: Path, case: str) -> bool:
-    """Return whether this decoder is to refuse this case, having seen that it does."""
-    reason = REFUSED.get((decoder.name, case))
-    if reason is None:
-        return False
-    decoder.probe(path)
-    with pytest.raises(VideoError) as caught:
-        next(iter(decoder.frames(path)))
-    assert str(caught.value) == f"{path}: {decoder.name} {reason}; use the decoder 'pyav'"
-    return True
-
-
-def shown(decoder: Decoder, path: Path) -> list[tuple[int, Fraction]]:
-    return [(clips.index_of(frame.rgb()), frame.time_s) for frame in decoder.frames(path)]
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "avi", "flv", "wmv", "ts", "mpg", "gif"])
@@ -97,6 +65,19 @@ def test_what_an_edit_list_cuts_off_is_not_shown(decoder: Decoder, tmp_path: Pat
     assert shown(decoder, path) == [(i, Fraction(i - first, 25)) for i in range(first, n_frames)]
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+def test_one_frame(decoder: Decoder, tmp_path: Path, suffix: str) -> None:
+    path = clips.write(tmp_path / f"a.{suffix}", [0], codec=CODECS.get(suffix, clips.CODEC))
+    assert shown(decoder, path) == [(0, Fraction(0))]
+
+
+def test_times_never_decrease_in_real_videos(decoder: Decoder, shared: Path) -> None:
+    for path in sorted((shared / "data" / "actions" / "single").glob("*.avi")):
+        times = [frame.time_s for frame in decoder.frames(path)]
+        assert all(a <= b for a, b in pairwise(times))
+        assert len(times) >= (decoder.probe(path).n_frames or 0) - 1
+
+
 def test_probe_tells_what_the_file_claims(decoder: Decoder, tmp_path: Path) -> None:
     info = decoder.probe(clips.write(tmp_path / "a.mp4", range(50)))
     assert (info.path, info.width, info.height, info.rotation) == (tmp_path / "a.mp4", 160, 120, 0)
@@ -105,105 +86,12 @@ def test_probe_tells_what_the_file_claims(decoder: Decoder, tmp_path: Path) -> N
     assert info.codec == {"libx264": "h264"}.get(clips.CODEC, clips.CODEC)
 
 
-@pytest.mark.parametrize("size", [(161, 121), (121, 161), (34, 50)])
-def test_odd_sizes(decoder: Decoder, tmp_path: Path, size: tuple[int, int]) -> None:
-    codec, pix_fmt = ("libx264", "yuv444p") if clips.CODEC == "libx264" else ("ffv1", "bgr0")
-    path = clips.write(tmp_path / "a.mkv", range(5), size=size, codec=codec, pix_fmt=pix_fmt)
-    pictures = [frame.rgb() for frame in decoder.frames(path)]
-    assert {(picture.shape, picture.dtype) for picture in pictures} == {((size[1], size[0], 3), np.dtype(np.uint8))}
-    assert [clips.index_of(picture) for picture in pictures] == [0, 1, 2, 3, 4]
-
-
-def test_channels_are_red_green_blue(decoder: Decoder, tmp_path: Path) -> None:
-    path = clips.write(tmp_path / "a.mp4", range(3))
-    rgb = next(iter(decoder.frames(path))).rgb().astype(int)
-    assert np.abs(rgb[90, 40] - [255, 0, 0]).max() < 12
-    assert np.abs(rgb[90, 120] - [0, 0, 255]).max() < 12
-    assert np.abs(rgb[30, 8]).max() < 12
-
-
-WEIGHTS = {1: (0.2126, 0.0722), 2: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
-"""Weights of red and blue in luma by the matrix's number, ITU-T H.273 table 4; 2 is "not said", taken for BT.601."""
-
-
-@pytest.mark.parametrize("matrix", WEIGHTS)
-@pytest.mark.parametrize("is_full", [False, True])
-def test_colour_matrix_and_range_are_the_files(decoder: Decoder, tmp_path: Path, matrix: int, is_full: bool) -> None:
-    yuv, (red, blue) = (150, 100, 170), WEIGHTS[matrix]
-    path = oddities.plain(tmp_path / "a.mkv", yuv, colorspace=matrix, color_range=2 if is_full else 1)
-    luma = yuv[0] / 255 if is_full else (yuv[0] - 16) / 219
-    cb, cr = ((level - 128) / (255 if is_full else 224) for level in yuv[1:])
-    r, b = luma + 2 * (1 - red) * cr, luma + 2 * (1 - blue) * cb
-    expected = 255 * np.array([r, (luma - red * r - blue * b) / (1 - red - blue), b])
-    for frame in decoder.frames(path):
-        assert np.abs(frame.rgb() - expected).max() <= 2
-
-
-@pytest.mark.parametrize("flags", [(1, 16, 1), (9, 18, 9), (12, 1, 1)], ids=["PQ", "HLG", "Display P3"])
-def test_only_matrix_and_range_change_colours(decoder: Decoder, tmp_path: Path, flags: tuple[int, int, int]) -> None:
-    primaries, transfer, matrix = flags
-    path = oddities.plain(tmp_path / "a.mkv", (150, 100, 170), colorspace=matrix, color_range=1)
-    usual = next(iter(decoder.frames(path))).rgb()
-    named = {"colorspace": matrix, "color_range": 1, "color_primaries": primaries, "color_trc": transfer}
-    path = oddities.plain(tmp_path / "wide.mkv", (150, 100, 170), **named)
-    if not refuses(decoder, path, "wide colours"):
-        assert np.array_equal(next(iter(decoder.frames(path))).rgb(), usual)
-
-
-def test_ten_bits(decoder: Decoder, tmp_path: Path) -> None:
-    codec, pix_fmt = ("libx264", "yuv420p10le") if clips.CODEC == "libx264" else ("ffv1", "yuv420p10le")
-    path = clips.write(tmp_path / "a.mkv", range(5), codec=codec, pix_fmt=pix_fmt)
-    for index, frame in enumerate(decoder.frames(path)):
-        assert np.abs(frame.rgb().astype(int) - clips.picture(index)).mean() < 6
-
-
-@pytest.mark.parametrize("name", oddities.MATRICES)
-def test_every_way_to_turn_and_mirror(decoder: Decoder, tmp_path: Path, name: str) -> None:
-    matrix = oddities.MATRICES[name]
-    path = oddities.display(clips.write(tmp_path / "a.mp4", range(6)), matrix)
-    info = decoder.probe(path)
-    assert info.mirrored == ("mirrored" in name or "transposed" in name)
-    if refuses(decoder, path, "mirrored" if info.mirrored else "turned"):
-        return
-    for index, frame in enumerate(decoder.frames(path)):
-        rgb, expected = frame.rgb(), oddities.as_shown(clips.picture(index), matrix)
-        assert rgb.shape == expected.shape == (info.height, info.width, 3)
-        assert np.abs(rgb.astype(int) - expected).mean() < 6
-
-
-@pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_rotation_is_told_clockwise(decoder: Decoder, tmp_path: Path, rotation: int) -> None:
-    info = decoder.probe(clips.write(tmp_path / "a.mp4", range(6), rotation=rotation))
-    assert (info.rotation, info.mirrored) == (rotation, False)
-
-
-def test_interlaced_pictures(decoder: Decoder, tmp_path: Path) -> None:
-    path = oddities.mpeg(tmp_path / "a.mkv", 30, oddities.INTERLACED)
-    if not refuses(decoder, path, "interlaced"):
-        assert shown(decoder, path) == [(i, Fraction(i, 25)) for i in range(30)]
-
-
-@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
-def test_one_frame(decoder: Decoder, tmp_path: Path, suffix: str) -> None:
-    path = clips.write(tmp_path / f"a.{suffix}", [0], codec=CODECS.get(suffix, clips.CODEC))
-    assert shown(decoder, path) == [(0, Fraction(0))]
-
-
 def test_decoded_frames_are_counted(decoder: Decoder, tmp_path: Path) -> None:
     tally = Tally()
     path = clips.write(tmp_path / "a.mp4", range(21))
     for n_seen, _ in enumerate(decoder.frames(path, tally), start=1):
         assert tally.n_decoded >= n_seen
     assert tally == Tally(n_decoded=21, n_bad_packets=0)
-
-
-def test_a_picture_outlives_its_reader(decoder: Decoder, tmp_path: Path) -> None:
-    frames = list(decoder.frames(clips.write(tmp_path / "a.mp4", range(20))))
-    pictures = [frame.rgb() for frame in frames]
-    for frame in frames:
-        frame.rgb()[:] = 7  # each call converts anew
-    assert [clips.index_of(picture) for picture in pictures] == list(range(20))
-    assert [clips.index_of(frame.rgb()) for frame in frames] == list(range(20))
 
 
 @pytest.mark.parametrize("name", ["concat:a.mp4", "50%d #1?.mp4", "añ 视频.mp4", os.fsdecode(b"latin-\xe9.mp4")])
@@ -264,10 +152,3 @@ def test_closing_the_frames_closes_the_file(decoder: Decoder, tmp_path: Path) ->
     assert not is_open()
     decoder.probe(path)
     assert not is_open()
-
-
-def test_times_never_decrease_in_real_videos(decoder: Decoder, shared: Path) -> None:
-    for path in sorted((shared / "data" / "actions" / "single").glob("*.avi")):
-        times = [frame.time_s for frame in decoder.frames(path)]
-        assert all(a <= b for a, b in pairwise(times))
-        assert len(times) >= (decoder.probe(path).n_frames or 0) - 1

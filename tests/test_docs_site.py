@@ -13,6 +13,7 @@ from pathlib import Path
 
 import documents
 import pytest
+from browser import launched, new_page
 
 FETCHED = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("source", "src")}
 
@@ -74,8 +75,8 @@ def test_pages_open_from_a_disk_without_an_error(site: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page()
+        browser = launched(playwright, program)
+        page = new_page(browser)
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on(
@@ -85,6 +86,7 @@ def test_pages_open_from_a_disk_without_an_error(site: Path) -> None:
         assert page.title() == "tal"
         assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
         page.get_by_role("link", name="Concepts", exact=True).first.click()
+        page.wait_for_url("**/concepts*")
         assert page.locator("h1").inner_text().startswith("Concepts")
         page.locator("input.md-search__input").focus()
         page.locator(".md-search-result__meta", has_text="Type to start searching").wait_for(state="attached")

@@ -23,7 +23,9 @@ from tal.results import Results
 from tal.types import Detection, Segment
 
 FRAMES = ("cvat", "label-studio")
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def as_counted(found: tuple[Detection, ...], tidy: bool) -> Counter[tuple[str, int, int]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import clips
 import pytest
-from browser import chromium  # noqa: F401 - a fixture
+from browser import new_page
 from exported import SHOTS, text_of
 
 from extract.clips import cut, probe
@@ -36,8 +36,8 @@ PLAYED = """async () => {
 }"""
 
 
-def test_a_browser_reads_the_cues(chromium: Any) -> None:  # noqa: F811
-    page = chromium.new_page()
+def test_a_browser_reads_the_cues(chromium: Any) -> None:
+    page = new_page(chromium)
     written = base64.b64encode(text_of("vtt", Video("v", SHOTS)).encode()).decode()
     page.set_content(f'<video><track default src="data:text/vtt;base64,{written}"></video>')
     page.wait_for_function("document.querySelector('track').readyState == 2")
@@ -50,11 +50,11 @@ def test_a_browser_reads_the_cues(chromium: Any) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("how", ["exact", "copy"])
-def test_a_browser_plays_clips_to_their_end(chromium: Any, tmp_path: Path, how: Any) -> None:  # noqa: F811
+def test_a_browser_plays_clips_to_their_end(chromium: Any, tmp_path: Path, how: Any) -> None:
     source = clips.write(tmp_path / "turned.mp4", range(100), rotation=90)
     made = cut(probe(source), tmp_path / "clip", Segment(0.96, 2.01), how)
     (tmp_path / "page.html").write_text('<video src="clip.mp4"></video>')
-    page = chromium.new_page()
+    page = new_page(chromium)
     page.goto((tmp_path / "page.html").as_uri())
     length_s, width, height, played_s = page.evaluate(PLAYED)
     page.close()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chance import new_threads
 from filelock import FileLock
 from made_up import Network
+from patience import until
 from room import Room
 
 from cli import render
@@ -123,9 +124,7 @@ def test_a_video_that_another_process_works_on_is_left_for_later(room: Room) -> 
     reports: list[ExtractReport] = []
     thread = threading.Thread(target=lambda: reports.append(room.extract()))
     thread.start()
-    deadline = time.monotonic() + 20
-    while room.shards() != ["b", "c"] and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: room.shards() == ["b", "c"], thread.is_alive)
     assert room.shards() == ["b", "c"] and thread.is_alive()  # the others are done while it is held
     lock.release()
     thread.join()
@@ -149,7 +148,7 @@ def test_an_interruption_keeps_what_is_finished_and_leaves_nothing_half_done(roo
         room.extract()
     assert room.shards() == ["a", "b"]
     assert not [path for path in room.out.iterdir() if path.suffix == ".part"]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
+    assert not new_threads("prefetch")
     room.networks["rgb"] = Network()
     assert room.extract().made == ("c", "d")  # no lock was left
 

@@ -13,8 +13,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import faulty
 import pytest
 from faulty import Batch, Heard, assert_whole, engines
+from patience import until
 
 from tal import shards
 from tal.errors import BackendError, StorageError
@@ -23,10 +25,7 @@ from tal.pipeline import planning, supervising
 from tal.pipeline.planning import plan_extraction
 from tal.settings import ExtractSettings, Settings
 
-
-@pytest.fixture
-def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
-    return Batch(tmp_path, monkeypatch)
+batch = faulty.batch  # a fixture
 
 
 def test_a_poison_video_is_isolated_and_marked_and_the_batch_goes_on(batch: Batch) -> None:
@@ -108,25 +107,24 @@ class Interrupting(Heard):
 
 
 def test_an_interruption_ends_the_child_and_gives_its_videos_back(batch: Batch) -> None:
-    batch.add(a="fail", **{f"b{i}": "slow" for i in range(60)})
-    start = time.monotonic()
+    batch.add(a="fail", **{f"b{i}": "long" for i in range(20)})
     with pytest.raises(KeyboardInterrupt):
         batch.extract("all", progress=Interrupting())
     found = batch.look()
     assert found.workers == () and found.counts["running"] == 0 and found.counts["waiting"] > 0
-    assert time.monotonic() - start < 60
     for path in batch.videos.glob("*.mp4"):
         path.write_text(path.stem)  # quick now
     report = batch.extract()
-    assert len(report.shards) == 61 and batch.records()["b59"].crashes == 0
+    assert len(report.shards) == 21 and batch.records()["b19"].crashes == 0
 
 
 def test_kills_at_any_moment_lose_nothing_and_repeat_nothing(batch: Batch) -> None:
-    batch.add(**{f"v{i:02}": "slow" for i in range(24)})
+    names = [f"v{i:02}" for i in range(24)]
+    batch.add(**{name: "long" if name in names[7::8] else "slow" for name in names})  # it cannot be done before a kill
     job = supervising.Job.of([batch.videos], batch.out, supervising.Selection(), False, _context(batch))
     text, random_s = job.isolated("suspects").to_json() + "\n", random.Random(5)
     finished: dict[str, int] = {}
-    for _ in range(3):
+    for i in range(3):
         process = subprocess.Popen(engines().command(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         process.stdin.write(text)  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
@@ -137,6 +135,7 @@ def test_kills_at_any_moment_lose_nothing_and_repeat_nothing(batch: Batch) -> No
         process.stdin.close()  # type: ignore[union-attr]
         assert finished.items() <= batch.finished().items()  # nothing lost, nothing made again
         finished = batch.finished()
+        (batch.videos / f"{names[8 * i + 7]}.over").touch()
     report = batch.extract()
     assert not report.failures and set(report.kept) == set(finished) and len(batch.content()) == 24
     assert_whole(batch, finished, n_again=3 * engines().IN_FLIGHT)
@@ -149,9 +148,7 @@ def _context(batch: Batch) -> object:
 
 
 def _wait_for_more(batch: Batch, n: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while len(list(batch.out.glob("*.safetensors"))) <= n and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.01)
+    until(lambda: len(batch.finished()) > n, lambda: process.poll() is None)
 
 
 def test_two_batches_on_one_folder_share_the_work(batch: Batch) -> None:
@@ -175,7 +172,7 @@ def test_a_second_run_reads_neither_videos_nor_shards_that_look_as_before(
     opened: list[str] = []
     monkeypatch.setattr(shards, "read", lambda path: opened.append(path.stem) or read(path))
     assert batch.extract().kept == ("a", "b") and opened == []
-    os.utime(batch.out / "a.safetensors")
+    os.utime(batch.out / "a.safetensors", (1, 1))
     assert batch.extract().kept == ("a", "b") and opened == ["a"]
     content = (batch.out / "b.safetensors").read_bytes()
     (batch.out / "b.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))

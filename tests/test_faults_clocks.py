@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import faulty
 import pytest
 from faulty import Batch, assert_whole, engines
 from ledgers import enter
@@ -23,9 +24,7 @@ from tal.pipeline.digests import many_digests
 HOURS = 3600.0
 
 
-@pytest.fixture
-def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
-    return Batch(tmp_path, monkeypatch)
+batch = faulty.batch  # a fixture
 
 
 class Clock:

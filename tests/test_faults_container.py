@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+import faulty
 import pytest
 from faulty import Batch, assert_whole, engines
-from test_shell_interrupts import TERMINATED, WAIT_S
+from patience import NAPS, WAIT_S, until
+from test_shell_interrupts import TERMINATED
 
 ROOT = Path(__file__).parents[1]
 UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
@@ -21,9 +22,7 @@ FAULTY = PATHS + "import faulty; faulty.engines().install(setattr); from cli.ent
 """The command line with engines that cost nothing."""
 
 
-@pytest.fixture
-def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
-    return Batch(tmp_path, monkeypatch)
+batch = faulty.batch  # a fixture
 
 
 @pytest.fixture
@@ -53,25 +52,17 @@ def start(
         **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE),
     )
     containers.append(process)
-    until(lambda: children(process.pid))
-    (first,) = children(process.pid)
+    (first,) = until(lambda: children(process.pid))
     return process, first
 
 
-def until(there: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not there() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert there()
-
-
-def children(pid: int, states: str = "RSD") -> list[int]:
-    """Return a process's children in one of these states."""
+def children(pid: int, dead: bool = False) -> list[int]:
+    """Return a process's children: those that live, or those that nobody has collected."""
     try:
         found = [
             int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in (task / "children").read_text().split()
         ]
-        return [one for one in found if state(one) in states]
+        return [one for one in found if (now := state(one)) != "gone" and (now in "ZX") == dead]
     except OSError:
         return []
 
@@ -86,7 +77,7 @@ def state(pid: int) -> str:
 def test_told_to_end_it_ends_with_its_children_and_the_next_run_goes_on(
     batch: Batch, containers: list[subprocess.Popen[str]]
 ) -> None:
-    batch.add(**{f"v{i:02}": "slow" for i in range(60)})
+    batch.add(**{f"v{i:02}": "" if i < 4 else "long" for i in range(20)})
     process, first = start(containers, FAULTY, batch, "extract", batch.videos, "-o", batch.out)
     until(batch.finished)
     inside = children(first)
@@ -95,19 +86,20 @@ def test_told_to_end_it_ends_with_its_children_and_the_next_run_goes_on(
     assert process.returncode == 143 and said.splitlines()[-1] == TERMINATED
     assert inside and all(state(one) == "gone" for one in inside)
     finished = batch.finished()
-    assert len(finished) < 60 and batch.look().counts["running"] == 0
-    assert len(batch.extract().shards) == 60
+    assert len(finished) <= 4 and batch.look().counts["running"] == 0
+    for path in list(batch.videos.iterdir()):
+        path.with_suffix(".over").touch()
+    assert len(batch.extract().shards) == 20
     assert_whole(batch, finished, n_again=engines().IN_FLIGHT)
 
 
-STARTING = """
+STARTING = f"""
 class Slow:
     def find_spec(self, name, *_):
         if name == "cli.app":
             import time
             print("loading", flush=True)
-            while True:  # a signal that comes just before one long sleep would be heard after it
-                time.sleep(0.05)
+            {NAPS}
 sys.meta_path.insert(0, Slow())
 from cli.entry import main
 main()
@@ -142,15 +134,14 @@ def test_what_dead_children_leave_behind_is_collected_and_their_videos_are_made(
     """The child is killed, then the next one, which has the suspect decoded by a child of its own."""
     batch.add(a="", b="", c="long")
     process, first = start(containers, FAULTY, batch, "extract", batch.videos, "-o", batch.out)
-    until(lambda: (batch.look().counts["running"], len(batch.finished())) == (1, 2) if batch.out.exists() else False)
+    until(lambda: len(batch.finished()) == 2 and batch.look().counts["running"] == 1)
     (child,) = children(first)
     os.kill(child, signal.SIGKILL)
-    until(lambda: [one for other in children(first) if other != child for one in children(other)])
+    (grandchild,) = until(lambda: [one for other in children(first) if other != child for one in children(other)])
     (child,) = children(first)
-    (grandchild,) = children(child)
     until(lambda: batch.records()["c"].state == "running")
     os.kill(child, signal.SIGKILL)
-    until(lambda: state(child) == state(grandchild) == "gone" and not children(first, "Z"))
+    until(lambda: state(child) == state(grandchild) == "gone" and not children(first, dead=True))
     finished = batch.finished()
     (batch.videos / "c.over").touch()
     _, said = process.communicate(timeout=WAIT_S)

@@ -9,16 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import faulty
 import pytest
 from faulty import Batch, assert_whole, engines
 
 from tal.errors import StorageError
 from tal.ledger import ledger_path, look
 
-
-@pytest.fixture
-def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
-    return Batch(tmp_path, monkeypatch)
+batch = faulty.batch  # a fixture
 
 
 @contextmanager

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+import halted
+from patience import until
 from small import OPTIONS, Done, World, tal
-from test_shell_interrupts import INTERRUPTED, TAL, WAIT_S, ended, start
+from test_shell_interrupts import INTERRUPTED, TAL, ended, start
+
+HALTING = halted.before("tal.shards", 8) + TAL
+"""A command that does not finish more than 8 videos of 10."""
 
 
 def test_a_run_that_is_interrupted_while_it_extracts_goes_on_and_ends_as_if_nothing_had_been(
@@ -20,8 +22,8 @@ def test_a_run_that_is_interrupted_while_it_extracts_goes_on_and_ends_as_if_noth
     data = world.data
     words = ["run", data.videos, "-l", data.labels, "-a", data.annotations, "-o", "out", "--quiet", *OPTIONS]
     features = tmp_path / "out" / "features"
-    process = start(TAL, *words, cwd=tmp_path)
-    when(process, lambda: list(features.glob("*.safetensors")))
+    process = start(HALTING, *words, cwd=tmp_path)
+    until(lambda: list(features.glob("*.safetensors")), lambda: process.poll() is None)
     status, lines = ended(process, signal.SIGINT)
     assert (status, lines[-1]) == (130, INTERRUPTED)
     finished = {path: path.stat().st_ino for path in features.glob("*.safetensors")}
@@ -39,8 +41,8 @@ def test_a_localization_that_is_interrupted_keeps_what_it_made(tmp_path: Path, w
     model, cache = world.folder / "out" / "runs" / "stpn", tmp_path / "cache"
     shutil.copytree(world.cache / "calibrate", cache / "calibrate")  # the weights that the model's features came from
     words = ["localize", world.data.videos, "--model", model, "-o", "found.json", "--quiet"]
-    process = start(TAL, *words, cwd=tmp_path)
-    when(process, lambda: kept(cache))
+    process = start(HALTING, *words, cwd=tmp_path)
+    until(lambda: kept(cache), lambda: process.poll() is None)
     status, lines = ended(process, signal.SIGINT)
     assert (status, lines[-1]) == (130, INTERRUPTED) and not (tmp_path / "found.json").exists()
     finished = kept(cache)
@@ -56,10 +58,3 @@ def kept(cache: Path) -> dict[Path, int]:
     """Return the extracted videos in a cache, with the inode of each."""
     found = (path for path in cache.glob("extract/??/*/entry.json") if path.parent.suffix != ".work")
     return {path: path.stat().st_ino for path in found}
-
-
-def when(process: subprocess.Popen[str], there: Callable[[], object]) -> None:
-    """Wait for something that a process makes."""
-    deadline = time.monotonic() + WAIT_S
-    while not there() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from unittest.mock import Mock
 
+import faulty
 import pytest
 from faulty import Batch, assert_whole
 from small import tal
@@ -19,9 +20,7 @@ from tal.pipeline.memory import MemoryShortError, is_short, marked
 LATER = "; going on, these come last, one by one and with runtime.batch=1"
 
 
-@pytest.fixture
-def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
-    return Batch(tmp_path, monkeypatch)
+batch = faulty.batch  # a fixture
 
 
 def test_a_video_that_takes_too_much_memory_is_marked_and_the_others_are_made(batch: Batch) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faulty import Batch, engines
-from stores import SCHEME, Flaky, store_of
+from stores import SCHEME, Flaky, put_videos
 
 from tal import shards
 from tal.errors import RemoteError, StorageError
@@ -25,19 +24,15 @@ FOR_EVER = 1e9
 
 
 @pytest.fixture
-def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Batch]:
+def batch(flaky: type[Flaky], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
     """Eight remote videos, read one at a time; waits are short."""
     monkeypatch.setattr(retrying, "FIRST_S", 0.02)
     monkeypatch.setattr(engines(), "IN_FLIGHT", 1)
-    Flaky.store.clear()
-    Flaky.n_failures = 0
-    with store_of(Flaky):
-        for name in NAMES:
-            Flaky().pipe_file(f"/box/videos/{name}.mp4", name.encode().ljust(400))
-        made = Batch(tmp_path, monkeypatch)
-        for name in NAMES:
-            (made.videos / f"{name}.mp4").write_bytes(name.encode().ljust(400))
-        yield made
+    put_videos(NAMES)
+    made = Batch(tmp_path, monkeypatch)
+    for name in NAMES:
+        (made.videos / f"{name}.mp4").write_bytes(name.encode().ljust(400))
+    return made
 
 
 class Away:

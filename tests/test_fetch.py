@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import weights_server
 from weights_server import CONTENT, ETAG, Server
 
 from extract import weights
@@ -19,11 +22,7 @@ from extract.fetch import KNOWN_FILES, KnownFile, fetch
 from tal.errors import WeightsError
 from tal.progress import Silent
 
-
-@pytest.fixture(autouse=True)
-def _no_folder_or_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TAL_WEIGHTS", raising=False)
-    monkeypatch.setenv("no_proxy", "*")
+_no_folder_or_proxy = weights_server.no_folder_or_proxy  # a fixture that every test uses
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,7 @@ def address(server: ThreadingHTTPServer) -> str:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits between attempts, which take no time."""
     waited: list[float] = []
-    monkeypatch.setattr("extract.download.time.sleep", waited.append)
+    monkeypatch.setattr("extract.download.time", SimpleNamespace(sleep=waited.append))
     return waited
 
 
@@ -214,7 +213,12 @@ def test_the_named_folder_gets_what_is_fetched(tmp_path: Path, address: str, mon
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://no-such-host.invalid/x"])
-def test_without_a_network_one_line_says_what_to_do(tmp_path: Path, url: str) -> None:
+def test_without_a_network_one_line_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    if url.endswith(".invalid/x"):  # some networks have an answer to every name, others take minutes to have none
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(WeightsError) as error:
         fetch(published(url), tmp_path, Silent())
     assert str(error.value).startswith(f"cannot fetch rgb_imagenet.pt from {url}: connection failed (")

@@ -45,12 +45,11 @@ class TestRegistry:
     def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         """An empty folder of engines in place of the shipped one."""
         monkeypatch.setattr(flow, "__path__", [str(tmp_path)])
-        before = set(sys.modules)
         flow._backends.cache_clear()
         yield tmp_path
         flow._backends.cache_clear()
-        for name in set(sys.modules) - before:
-            del sys.modules[name]
+        for path in tmp_path.glob("*.py"):
+            sys.modules.pop(f"extract.flow.{path.stem}", None)
 
     @staticmethod
     def write(folder: Path, name: str, priority: int, reason: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import POISON, SETTINGS, Difference, Studio
 from moving import moved
+from patience import until
 
 from extract import features, flow
 from extract.features import Request, open_flow
@@ -200,8 +200,5 @@ def test_an_interruption_leaves_no_images(studio: Studio, tmp_path: Path) -> Non
     requests = [Request(studio.add([1, 2, 3])), Request(studio.add(range(10**9)), {}, tmp_path / "endless")]
     with closing(studio.extractor().run(requests)) as results:
         next(results)
-        deadline = time.monotonic() + 20
-        while not list(tmp_path.rglob("*.jpg")) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert list(tmp_path.rglob("*.jpg"))
+        until(lambda: list(tmp_path.rglob("*.jpg")))
     assert list(tmp_path.iterdir()) == []

@@ -95,19 +95,10 @@ def test_a_gap_over_the_limit_fails() -> None:
     )
 
 
-def overwrite(path: Path, packets: range) -> Path:
-    """Destroy packets, in storage order."""
-    content = bytearray(path.read_bytes())
-    for start, end in clips.packet_spans(path)[packets.start : packets.stop]:
-        content[start:end] = b"\xff" * (end - start)
-    path.write_bytes(content)
-    return path
-
-
 def test_lost_pictures_are_held_and_reported(tmp_path: Path) -> None:
     """One group of pictures is lost: the last frame before it stands in, later frames keep their slots."""
     lost = range(2 * clips.GROUP, 3 * clips.GROUP)
-    video = open_video(overwrite(clips.write(tmp_path / "a.mp4", range(5 * clips.GROUP)), lost), PAL, 120)
+    video = open_video(clips.lose(clips.write(tmp_path / "a.mp4", range(5 * clips.GROUP)), lost), PAL, 120)
     expected = [lost.start - 1 if i in lost else i for i in range(5 * clips.GROUP)]
     assert [clips.index_of(rgb) for rgb in video] == expected
     assert video.report.gaps == ((lost.start / 25, lost.stop / 25),)
@@ -117,7 +108,7 @@ def test_lost_pictures_are_held_and_reported(tmp_path: Path) -> None:
 
 def test_the_limit_is_a_setting(tmp_path: Path) -> None:
     lost = range(2 * clips.GROUP, 7 * clips.GROUP)
-    path = overwrite(clips.write(tmp_path / "a.mp4", range(8 * clips.GROUP)), lost)
+    path = clips.lose(clips.write(tmp_path / "a.mp4", range(8 * clips.GROUP)), lost)
     with pytest.raises(VideoError, match=r"no pictures from 0\.96 to 3\.36 s"):
         list(open_video(path, PAL, 64))
     assert len(list(open_video(path, PAL, 64, max_gap_s=2.5))) == 8 * clips.GROUP

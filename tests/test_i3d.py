@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import stored_i3d
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,16 +21,7 @@ from extract.i3d import CHANNELS, I3D, MaxPool3dSame, Unit3D, kinetics_classes, 
 from extract.random_weights import random_state
 from tal.errors import BackendError
 
-
-@pytest.fixture(autouse=True)
-def _inference() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def stored(shared: Path) -> Stored:
-    return Stored(shared)
+_inference, stored = stored_i3d.inference, stored_i3d.stored  # fixtures; every test uses the first
 
 
 @pytest.mark.parametrize(("stream", "frames", "size"), CASES)

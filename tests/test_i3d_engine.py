@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+import stored_i3d
 import torch
 from stored_i3d import CASES, Stored, lively
 
@@ -21,15 +21,7 @@ needs_bf16 = pytest.mark.skipif(not ABLE, reason="this CPU does not multiply bf1
 CPU = ["fp32", pytest.param("bf16", marks=needs_bf16)]
 
 
-@pytest.fixture(autouse=True)
-def _inference() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def stored(shared: Path) -> Stored:
-    return Stored(shared)
+_inference, stored = stored_i3d.inference, stored_i3d.stored  # fixtures; every test uses the first
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import stored_i3d
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,11 +20,7 @@ from extract.i3d_layers import Pool
 from extract.i3d_onednn import BitPool
 from tal.errors import BackendError, ConfigError
 
-
-@pytest.fixture(autouse=True)
-def _inference() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
+_inference = stored_i3d.inference  # a fixture that every test uses
 
 
 class TestParts:

@@ -100,7 +100,9 @@ def test_a_checkpoint_of_other_tensors_is_told(tmp_path: Path, rng: np.random.Ge
     assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.data())
 def test_a_file_that_was_cut_is_one_line(tmp_path: Path, data: st.DataObject) -> None:
     rng = np.random.default_rng(1)

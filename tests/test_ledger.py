@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import dead, enter
+from patience import until
 
 from tal.ledger import Ledger, Record, leave_all, ledger_path, recorded
 from tal.ledger.workers import LEASE_S, Pulse, Worker
@@ -156,9 +157,7 @@ def test_a_zombie_is_dead() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     me = Worker.here()
     state = Path(f"/proc/{process.pid}/stat")
-    deadline = time.monotonic() + 20
-    while state.read_text().rpartition(")")[2].split()[0] != "Z" and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: state.read_text().rpartition(")")[2].split()[0] == "Z")
     started = int(state.read_text().rpartition(")")[2].split()[19])
     assert replace(me, pid=process.pid, started=started).is_alive(me) is False
     process.wait()

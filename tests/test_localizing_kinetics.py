@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+import threads
 from halves import FIRST, HALF_S, RIVAL, SECOND, SETS, SNIPPET_S, Halves, make_halves
 from planted import Listener
 from small import Done, tal
@@ -25,13 +25,7 @@ NOTE = "no --model: Kinetics-400 classes, without training;"
 DOUBT = "the classes are only right if the head was trained on Kinetics-400 in alphabetical order"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Any:
-    """Small clips gain nothing from threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+_one_thread = threads.one_thread  # a fixture that every test uses
 
 
 @pytest.fixture(scope="module")

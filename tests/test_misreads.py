@@ -146,18 +146,10 @@ def test_opencv_alone_has_times_that_run_backwards(tmp_path: Path, suffix: str, 
     assert min(np.diff(times_s)) >= 0
 
 
-def lose(path: Path, packets: range) -> Path:
-    content = bytearray(path.read_bytes())
-    for start, end in clips.packet_spans(path)[packets.start : packets.stop]:
-        content[start:end] = b"\xff" * (end - start)
-    path.write_bytes(content)
-    return path
-
-
 @needs_opencv
 def test_opencv_alone_ends_at_damage_without_a_word(tmp_path: Path) -> None:
     lost = range(2 * clips.GROUP, 3 * clips.GROUP)
-    path = lose(clips.write(tmp_path / "a.mp4", range(5 * clips.GROUP)), lost)
+    path = clips.lose(clips.write(tmp_path / "a.mp4", range(5 * clips.GROUP)), lost)
     pictures, _, n_claimed = opencv_alone(path)
     n_read = len(pictures)
     assert 0 < n_read <= lost.start
@@ -168,7 +160,7 @@ def test_opencv_alone_ends_at_damage_without_a_word(tmp_path: Path) -> None:
 
 @needs_decord
 def test_decord_refuses_damage(tmp_path: Path) -> None:
-    path = lose(clips.write(tmp_path / "a.mp4", range(5 * clips.GROUP)), range(2 * clips.GROUP, 3 * clips.GROUP))
+    path = clips.lose(clips.write(tmp_path / "a.mp4", range(5 * clips.GROUP)), range(2 * clips.GROUP, 3 * clips.GROUP))
     assert refusal("decord", path) == "cannot decode it"
 
 

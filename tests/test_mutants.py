@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import WAIT_S
 
 from tal.files import shipped
 
@@ -61,7 +62,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
-    with Reader() as reader:
+    with Reader(limit_s=WAIT_S) as reader:
         yield Study(reader, tmp_path_factory.mktemp("mutants"))
 
 
@@ -232,11 +233,13 @@ def test_a_worker_that_ends_or_hangs_is_replaced(tmp_path: Path) -> None:
     worker = tmp_path / "worker.py"
     worker.write_text(WORKER)
     read = Reading(decoded=3, times_s=("0", "1/25"))
-    with Reader([sys.executable, "-S", str(worker)], limit_s=2) as reader:
+    with Reader([sys.executable, "-S", str(worker)], limit_s=WAIT_S) as reader:
         assert reader.read(Path("good")) == read
         assert reader.read(Path("crash")) == Reading("crash", "SIGSEGV")
         assert reader.read(Path("good")) == read
-        assert reader.read(Path("hang")) == Reading("hang", "said nothing for 2 s")
+        reader.limit_s = 0.1
+        assert reader.read(Path("hang")) == Reading("hang", "said nothing for 0.1 s")
+        reader.limit_s = WAIT_S
         assert reader.read(Path("good")) == read
         assert reader.read(Path("raise")) == Reading("error", "KeyError: 'planted'")
         assert reader.read(Path("good")) == read

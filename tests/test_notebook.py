@@ -7,9 +7,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from patience import WAIT_S
 
 nbformat = pytest.importorskip("nbformat", reason="needs nbformat")
 
@@ -53,21 +55,27 @@ def test_what_is_stored_is_small_and_whole() -> None:
     assert "/home/" not in text and "/tmp" not in text and "/root" not in text
 
 
+RUN = f"""
+import sys, nbformat, nbclient
+from traitlets.config import Config
+notebook = nbformat.read(sys.argv[1], as_version=4)
+options = dict(timeout=4 * {WAIT_S}, startup_timeout={WAIT_S}, kernel_name="python3")
+place = {{"transport": "ipc", "ip": sys.argv[4]}}  # a port that was free may be taken when it is used
+options["config"] = Config(KernelManager=place)
+nbclient.NotebookClient(notebook, resources={{"metadata": {{"path": sys.argv[2]}}}}, **options).execute()
+nbformat.write(notebook, sys.argv[3])
+"""
+
+
 def test_the_notebook_runs(tmp_path: Path) -> None:
     pytest.importorskip("nbclient", reason="needs nbclient")
-    code = (
-        "import sys, nbformat, nbclient\n"
-        "notebook = nbformat.read(sys.argv[1], as_version=4)\n"
-        "resources = {'metadata': {'path': sys.argv[2]}}\n"
-        "nbclient.NotebookClient(notebook, timeout=300, kernel_name='python3', resources=resources).execute()\n"
-        "nbformat.write(notebook, sys.argv[3])\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(PATH), str(tmp_path), str(tmp_path / "ran.ipynb")],
-        env={**os.environ, "IPYTHONDIR": str(tmp_path / "ipython"), "JUPYTER_RUNTIME_DIR": str(tmp_path / "jupyter")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with TemporaryDirectory() as short:  # names of sockets have at most 107 bytes
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, str(PATH), str(tmp_path), str(tmp_path / "ran.ipynb"), f"{short}/kernel"],
+            env={**os.environ, "IPYTHONDIR": str(tmp_path / "ipython"), "JUPYTER_RUNTIME_DIR": short},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr[-3000:]
     check(nbformat.read(tmp_path / "ran.ipynb", as_version=4))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pickled
 import pytest
+from arrays import equal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -22,12 +23,6 @@ TYPES = ("<f4", ">f4", "<f2", ">f8", "|i1", ">i2", "<u8", "|b1", "|S5", "<U3", "
 
 
 QUIET = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
-
-
-def equal(one: Any, other: Any) -> bool:
-    """Whether two arrays have the same type, shape and bits."""
-    same = (one.dtype, one.shape) == (other.dtype, other.shape)
-    return bool(same and np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(other).tobytes())
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

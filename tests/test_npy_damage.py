@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pickled
 import pytest
+from arrays import equal
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -15,12 +16,6 @@ from tal import npy
 from tal.errors import InputError
 
 QUIET = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
-
-
-def equal(one: Any, other: Any) -> bool:
-    """Whether two arrays have the same type, shape and bits."""
-    same = (one.dtype, one.shape) == (other.dtype, other.shape)
-    return bool(same and np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(other).tobytes())
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from chance import new_threads
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from made_up import POISON, SETTINGS, Difference, Studio
+from patience import WAIT_S
 
 from extract.features import Request, sample_clips
 from extract.stopwatch import Stopwatch
@@ -43,7 +45,7 @@ def expected_rgb(values: list[int]) -> np.ndarray:
 
 
 def workers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
+    return new_threads("prefetch")
 
 
 @pytest.mark.parametrize("batch", [1, 3, 4, 100])
@@ -66,7 +68,9 @@ FATE = st.tuples(VALUES, st.sampled_from(["whole", "breaks", "poison"]), st.inte
 
 
 @given(videos=st.lists(FATE, min_size=1, max_size=8), batch=st.integers(1, 9), block=st.integers(1, 40))
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_each_video_gets_its_own_features_or_its_own_error(
     monkeypatch: pytest.MonkeyPatch, videos: list[tuple[list[int], str, int]], batch: int, block: int
 ) -> None:
@@ -150,7 +154,7 @@ def test_of_an_endless_video_little_is_held(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_next_video_is_decoded_while_the_one_before_is_embedded(studio: Studio) -> None:
     first, second = studio.add(range(8)), studio.add(range(8))
     embed, opened = studio.networks["rgb"].embed, threading.Event()
-    studio.networks["rgb"].embed = lambda clips: embed(clips) if opened.wait(10) else None  # type: ignore
+    studio.networks["rgb"].embed = lambda clips: embed(clips) if opened.wait(WAIT_S) else None  # type: ignore
     requests = iter([first, second])
 
     def asked() -> Iterator[Request]:

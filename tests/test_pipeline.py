@@ -8,11 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import halted
 import numpy as np
 import pytest
+from patience import WAIT_S, until
 from small import SETS, Done, World, settings, with_features
 
 import tal
@@ -176,29 +177,28 @@ _HEEDING = (  # a suite that runs in the background of a script was told to igno
 )
 
 
-def _start(world: World, out: Path, *command: str) -> subprocess.Popen[str]:
+def _start(out: Path, halting: str, *command: str) -> subprocess.Popen[str]:
     options = [part for text in SETS for part in ("--set", text)]
     environment = {**os.environ, "TAL_CACHE": str(out / "cache")}
     return subprocess.Popen(
-        [sys.executable, "-c", _HEEDING, *command, *options],
+        [sys.executable, "-c", halting + _HEEDING, *command, *options],
         cwd=out, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_extraction_keeps_what_was_finished(world: World, tmp_path: Path, how: signal.Signals) -> None:
-    features, slow = tmp_path / "features", "extract.streams=[flow]"  # time enough for the signal
-    process = _start(world, tmp_path, "extract", str(world.data.videos), "-o", str(features), "--set", slow)
-    deadline = time.monotonic() + 120
-    while not list(features.glob("*.safetensors")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    features, flow_alone = tmp_path / "features", "extract.streams=[flow]"
+    words = ["extract", str(world.data.videos), "-o", str(features), "--set", flow_alone]
+    process = _start(tmp_path, halted.before("tal.shards", 8), *words)
+    until(lambda: list(features.glob("*.safetensors")), lambda: process.poll() is None)
     process.send_signal(how)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=WAIT_S)
     if how == signal.SIGINT:
         assert process.returncode == 130 and "the same command goes on from there" in said
     finished = {p.name: p.read_bytes() for p in features.glob("*.safetensors")}
     assert 0 < len(finished) < 10
-    report = tal.extract(world.data.videos, features, settings(slow), cache=Cache(tmp_path / "cache"))
+    report = tal.extract(world.data.videos, features, settings(flow_alone), cache=Cache(tmp_path / "cache"))
     assert len(report.made) == 10 - len(finished) and len(report.shards) == 10
     assert all((features / name).read_bytes() == content for name, content in finished.items())
     assert not [p for p in features.iterdir() if p.suffix == ".part"]
@@ -207,12 +207,12 @@ def test_an_interrupted_extraction_keeps_what_was_finished(world: World, tmp_pat
 def test_a_killed_training_ends_as_an_undisturbed_one(world: World, tmp_path: Path) -> None:
     features, labels = world.folder / "out" / "features", world.data.labels
     long = ["--set", "train.steps=150", "--set", "runtime.checkpoint_every=10"]
-    process = _start(world, tmp_path, "train", "-l", str(labels), "-f", str(features), *long)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("cache/train/??/*.work/checkpoint.pt")) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    process = _start(
+        tmp_path, halted.before("tal.checkpoints", 10), "train", "-l", str(labels), "-f", str(features), *long
+    )
+    until(lambda: list(tmp_path.glob("cache/train/??/*.work/checkpoint.pt")), lambda: process.poll() is None)
     process.kill()
-    process.communicate(timeout=120)
+    process.communicate(timeout=WAIT_S)
     assert list(tmp_path.glob("cache/train/??/*.work/checkpoint.pt")), "it was killed in the middle"
     wanted = settings("train.steps=150", "runtime.checkpoint_every=10")
     resumed = tal.train(features, labels, wanted, runs=tmp_path / "a", cache=Cache(tmp_path / "cache"))

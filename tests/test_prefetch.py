@@ -6,13 +6,15 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from chance import new_threads
+from patience import WAIT_S
 
 from extract.prefetch import prefetch
 from tal.errors import VideoError
 
 
 def worker_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
+    return new_threads("prefetch")
 
 
 @pytest.mark.parametrize("depth", [1, 3, 50])
@@ -47,7 +49,7 @@ def test_work_goes_on_ahead_but_never_further_than_depth() -> None:
         assert n_made <= n_taken + 5
     n_taken = 19
     for _ in range(n_taken + 5):
-        assert made.acquire(timeout=10)  # without another item being asked for
+        assert made.acquire(timeout=WAIT_S)  # without another item being asked for
     assert n_made == n_taken + 5
 
 

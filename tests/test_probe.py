@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import clips
 import pytest
-from small import Done, tal
+from probed import listed, run
 
 from tal.errors import ConfigError
 from tal.pipeline import probe
@@ -43,18 +42,6 @@ def holed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         content[start:end] = b"\xff" * (end - start)
     path.write_bytes(content)
     return path
-
-
-def run(*arguments: object, cwd: Path) -> Done:
-    return tal("probe", *arguments, cwd=cwd, cache=cwd)
-
-
-def listed(*arguments: object, cwd: Path, status: int = 0) -> list[dict[str, Any]]:
-    done = run("--json", *arguments, cwd=cwd)
-    assert done.returncode == status, done.stderr
-    found = json.loads(done.stdout)
-    assert isinstance(found, list)
-    return found
 
 
 def block(*arguments: object, cwd: Path) -> dict[str, str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import clips
 import pytest
-from small import Done, tal
+from probed import listed, run
 
 from tal.errors import BackendError
 from tal.pipeline import probe
@@ -21,18 +19,6 @@ CODEC = "h264" if clips.CODEC == "libx264" else clips.CODEC
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clips.write(tmp_path_factory.mktemp("good") / "good.mp4", range(30))
-
-
-def run(*arguments: object, cwd: Path) -> Done:
-    return tal("probe", *arguments, cwd=cwd, cache=cwd)
-
-
-def listed(*arguments: object, cwd: Path, status: int = 0) -> list[dict[str, Any]]:
-    done = run("--json", *arguments, cwd=cwd)
-    assert done.returncode == status, done.stderr
-    found = json.loads(done.stdout)
-    assert isinstance(found, list)
-    return found
 
 
 def make_unusable(folder: Path) -> dict[str, str]:

@@ -6,29 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import threads
 import torch
+from light_i3d import same
 from torch import Tensor, nn
 
 from extract import weights
 from extract.i3d import I3D
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Small clips gain nothing from threads, and lose much where the processor is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+_one_thread = threads.one_thread  # a fixture that every test uses
 
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, Tensor]:
     return weights.random_state(3, "rgb")
-
-
-def same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
-    return found.keys() == expected.keys() and all(torch.equal(found[key], expected[key]) for key in expected)
 
 
 def test_random_weights_follow_seed_and_stream(state: dict[str, Tensor]) -> None:

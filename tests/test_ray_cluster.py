@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from ray_made import Raylets, faulty_env
 
 from tal import shards
 from tal.cache import Cache
+from tal.ledger import Ledger
 from tal.pipeline import extract, ray_extraction
 from tal.pipeline.engines import resolved
 from tal.pipeline.parts import Selection
@@ -42,14 +45,37 @@ def test_a_node_that_is_killed_in_mid_run_changes_nothing(
     settings, cache, heard = small.settings(*RGB), Cache(tmp_path / "cache"), faulty.Heard()
     extract(tmp_path / "videos", tmp_path / "here", settings, cache=cache)
     monkeypatch.setattr(ray_extraction, "Desk", two_at_once)
-    killed = kill_when_handed_more(raylets, monkeypatch)
+    kills = kill_when_handed_more(raylets, monkeypatch, tmp_path / "there")
     with raylets.joined():
         report = extract_on_ray(tmp_path / "videos", tmp_path / "there", settings, cache=cache, progress=heard)
     assert report.made == tuple(f"v{i}" for i in range(8)) and not report.failures
     assert content(tmp_path / "there") == content(tmp_path / "here")
     assert not list((tmp_path / "there").glob(".*.part"))
     (gone,) = (line for line in heard.said if "is gone" in line)
-    assert killed and "(its node was lost)" in gone and "; 0 videos" not in gone
+    assert "(its node was lost)" in gone and "; 0 videos" not in gone
+    (kill,) = kills
+    assert kill.finished and kill.finished.items() <= inodes(tmp_path / "there").items()  # nothing is made again
+    with Ledger(tmp_path / "there") as ledger:
+        begun = Counter({name: one.attempts for name, one in ledger.records().items()})
+    again = begun - Counter(report.made)
+    assert again and set(again) <= kill.held - kill.finished.keys() and set(again.values()) == {1}
+
+
+@dataclass(frozen=True)
+class Kill:
+    """What was so when a node had just been killed.
+
+    Attributes:
+        held: Names of the videos that its worker had.
+        finished: Names of all videos that were made, with the inodes of their shards.
+    """
+
+    held: frozenset[str]
+    finished: dict[str, int]
+
+
+def inodes(folder: Path) -> dict[str, int]:
+    return {path.stem: path.stat().st_ino for path in folder.glob(f"*{shards.SUFFIX}")}
 
 
 def two_at_once(waiting: Iterable[Path], suspects: Iterable[Path], ahead: int) -> Desk:
@@ -57,25 +83,25 @@ def two_at_once(waiting: Iterable[Path], suspects: Iterable[Path], ahead: int) -
     return Desk(waiting, suspects, ahead=2)
 
 
-def kill_when_handed_more(raylets: Raylets, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def kill_when_handed_more(raylets: Raylets, monkeypatch: pytest.MonkeyPatch, out: Path) -> list[Kill]:
     """Kill the first node that has made a video, when its worker has got another one."""
-    killed, ended, end, parcel = list[str](), list[Hand](), Fleet._end, Fleet._parcel
+    kills, ended, end, parcel = list[Kill](), list[Hand](), Fleet._end, Fleet._parcel
 
     def remember(self: Fleet, hand: Hand, path: Path) -> None:
         end(self, hand, path)
         ended.append(hand)
 
     def kill(self: Fleet, path: Path) -> Parcel:
-        for hand in ended if not killed else ():
-            if path in self._desk.held(hand.id):
-                killed.append(hand.share.node)
+        for hand in ended if not kills else ():
+            if path in (held := self._desk.held(hand.id)):
                 raylets.kill(hand.share.node)
+                kills.append(Kill(frozenset(one.stem for one in held), inodes(out)))
                 break
         return parcel(self, path)
 
     monkeypatch.setattr(Fleet, "_end", remember)
     monkeypatch.setattr(Fleet, "_parcel", kill)
-    return killed
+    return kills
 
 
 class Faults(faulty.Batch):

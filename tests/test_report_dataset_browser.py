@@ -2,68 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser import Shown, opened
-from diagnosed import found, video
+from overviewed import N_VIDEOS, QUIET, SETTINGS, made_up, run_folder, written
 from reported import HOSTILE
 
-from tal.annotations import Truth, VideoTruth
-from tal.diagnosis import diagnose
+from tal.annotations import Truth
 from tal.evaluation import evaluate
-from tal.report import Page, write
-from tal.report.dataset import overview
 from tal.results import Results
-from tal.settings import EvaluateSettings
-from tal.timelines import Timeline
 
 pytestmark = pytest.mark.chromium
-N_VIDEOS = 60
-SETTINGS = EvaluateSettings(tiou=(0.3, 0.5, 0.7))
-QUIET = "no class is likely"
-UNFOLD = "document.querySelectorAll('details').forEach(details => (details.open = true))"
-
-
-def made_up(odd: str = "jump") -> tuple[Results, Truth]:
-    """Return videos `clip i` with one instance each; every fifth is found at half its place, `clip 7` not at all."""
-    truths: dict[str, VideoTruth] = {}
-    listed = {}
-    for i in range(N_VIDEOS):
-        label = odd if i % 2 else "dive"
-        truths[f"clip {i}"] = video((label, 10, 20), duration_s=60.0 + i, subset="")
-        end_s = 16 if i % 5 == 0 else 20
-        listed[f"clip {i}"] = () if i == 7 else found((label, 10, end_s, (i + 1) / 100))
-    return Results(listed, {"tool": odd, "empty": {"clip 7": QUIET}}), Truth(truths)
-
-
-def run_folder(folder: Path, loss: str = "class") -> Path:
-    lines = [
-        {"network": name, "step": 20 * i, "losses": {loss: 1.0 / i, "other": 0.001 / i}, "seconds": 1.0 * i}
-        for name in ("rgb", "flow")
-        for i in range(1, 30)
-    ]
-    (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    (folder / "config.yaml").write_text("train: {steps: 600, lr: 0.01, decay_at: [0.5]}")
-    return folder
-
-
-def written(folder: Path, results: Results, truth: Truth | None, run: Path | None = None) -> Path:
-    real = {name: one.instances for name, one in truth.videos.items()} if truth else {}
-    timelines = [
-        Timeline(name, 60.0 + n, listed, real.get(name), reason="" if listed else QUIET)
-        for n, (name, listed) in enumerate(results.by_video.items())
-    ]
-    if truth is None:
-        figures = overview(results, run=run)
-    else:
-        evaluation, diagnosis = evaluate(results, truth, SETTINGS), diagnose(results, truth)
-        figures = overview(results, truth, evaluation=evaluation, diagnosis=diagnosis, run=run)
-    write(Page("A data set", timelines, figures), folder / "report.html")
-    return folder / "report.html"
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +123,7 @@ def test_a_picked_class_is_drawn_out(still: Shown) -> None:
     assert f"jump {100 * evaluation.ap[1, 1]:.1f} %" in str(plot.get_attribute("aria-label"))
     assert plot.locator("canvas").evaluate("canvas => canvas.toDataURL()") != before
     plot.hover()
+    still.drawn()
     told = still.page.locator(".ds-beside .ds-told")
     assert told.inner_text().startswith("recall ")
     jump.click()
@@ -182,7 +135,7 @@ def test_charts_have_tables_and_charts_follow_the_theme(chromium: Any, report: P
     with opened(chromium, report, color_scheme="light") as shown:
         for name in ("Detections by kind and rank", "Detections by score", "Losses of network flow"):
             assert shown.page.get_by_role("group", name=name).count() == 0
-        shown.js(UNFOLD)
+        shown.unfold()
         counts = shown.page.get_by_role("group", name="Detections by score").locator("tbody td:nth-child(2)")
         assert sum(map(int, counts.all_inner_texts())) == N_VIDEOS - 1
         losses = shown.page.get_by_role("group", name="Losses of network flow").locator("tbody tr")
@@ -217,7 +170,7 @@ def test_names_and_labels_are_never_code(chromium: Any, tmp_path: Path) -> None:
     odd = Results(by_video, {**results.provenance, "empty": {"clip 7": HOSTILE}, HOSTILE: HOSTILE})
     path = written(tmp_path, odd, Truth(real), run_folder(tmp_path, HOSTILE))
     with opened(chromium, path) as shown:
-        shown.js(UNFOLD)
+        shown.unfold()
         shown.page.locator(".ds-pick").first.click()
         shown.page.locator(".ds-pick").last.click()
         shown.page.get_by_role("searchbox").fill("<script>alert(1)")
@@ -242,7 +195,7 @@ def test_without_truth_there_are_counts(chromium: Any, tmp_path: Path) -> None:
 
 def test_a_phone_scrolls_one_way(chromium: Any, report: Path) -> None:
     with opened(chromium, report, viewport={"width": 360, "height": 740}, color_scheme="dark") as shown:
-        shown.js(UNFOLD)
+        shown.unfold()
         assert shown.js("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         widths = shown.page.locator(".ds-plot canvas").evaluate_all("all => all.map(one => one.clientWidth)")
         assert len(widths) == 6

@@ -7,20 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import reported
 from browser import Shown, opened
-from reported import DURATION_S, HOSTILE, page, timeline
+from reported import DURATION_S, HOSTILE, NOW, page, timeline
 
 from tal.timelines import Timeline
 from tal.types import Detection, Segment
 
 pytestmark = pytest.mark.chromium
-NOW = "tal.shown.player.now()"
-
-
-@pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of one video whose file is not there."""
-    return page(tmp_path_factory.mktemp("one"), timeline())
+one = reported.one  # a fixture
 
 
 def test_names_and_labels_with_html_do_nothing(chromium: Any, tmp_path: Path) -> None:
@@ -39,6 +34,7 @@ def test_other_scripts_do_not_run(chromium: Any, one: Path, tmp_path: Path) -> N
     path = tmp_path / "report.html"
     path.write_text(one.read_text().replace("</body>", "<script>window.intruder = 1</script></body>"))
     with opened(chromium, path) as shown:
+        shown.drawn()
         assert shown.js("window.intruder") is None
         assert len(shown.problems) == 1
         assert "Content Security Policy" in shown.problems.pop()
@@ -54,6 +50,7 @@ def test_a_phone_needs_no_sideways_scrolling(chromium: Any, tmp_path: Path) -> N
         shown.page.locator(".lane canvas").first.scroll_into_view_if_needed()
         box = shown.page.locator(".lane canvas").first.bounding_box()
         shown.page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + 10)
+        shown.drawn()
         assert shown.js(NOW) == pytest.approx(30, abs=0.5)
 
 
@@ -133,3 +130,13 @@ def test_thousands_of_detections_are_listed_in_parts(chromium: Any, tmp_path: Pa
         assert shown.page.locator(".found .go").count() == 100
         shown.page.get_by_role("button", name="Show 400 more").click()
         assert shown.page.locator(".found .go").count() == 500
+
+
+def test_a_video_that_cannot_be_played_gives_way_to_the_clock(chromium: Any, tmp_path: Path) -> None:
+    source = tmp_path / "broken.avi"
+    source.write_bytes(b"no video at all")
+    with opened(chromium, page(tmp_path, timeline(source=source))) as shown:
+        shown.page.locator(".screen.without").wait_for()
+        assert "broken.avi cannot be played here." in shown.page.locator(".screen").inner_text()
+        shown.page.keyboard.press("n")
+        assert shown.js(NOW) == 10

@@ -10,9 +10,10 @@ from statistics import fmean
 from typing import Any
 
 import pytest
+import tiny_dataset
 from planted import Listener
 from small import tal as command
-from tiny_dataset import NAMES, ROWS, VIDEOS, Copy, install, right_counts, row, write_planted, write_shards, write_truth
+from tiny_dataset import NAMES, VIDEOS, Copy, install, right_counts, row, write_shards, write_truth
 from typer.testing import CliRunner
 
 import tal
@@ -34,17 +35,7 @@ QUICK += ["runtime.device=cpu", "localize.rule=max", "localize.thresholds=[0.6]"
 OPTIONS = [part for text in QUICK for part in ("--set", text)]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    folder = tmp_path_factory.mktemp("reproduce")
-    write_truth(folder / "copy" / "truth.json", write_planted(folder / "copy" / "features"))
-    return Copy(folder / "copy", folder / "cache", folder / "described")
-
-
-@pytest.fixture
-def data(made: Copy, monkeypatch: pytest.MonkeyPatch) -> Copy:
-    install(made.described, monkeypatch, rows=ROWS)
-    return made
+made, data = tiny_dataset.made, tiny_dataset.data  # fixtures
 
 
 def run(data: Copy, *sets: str, **more: Any) -> Reproduction:

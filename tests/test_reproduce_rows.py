@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_dataset import NAMES, ROWS, VIDEOS, Copy, install, right_counts, row, write_planted, write_shards, write_truth
+import tiny_dataset
+from tiny_dataset import NAMES, VIDEOS, Copy, install, right_counts, row, write_shards
 
 from tal import config, datasets
 from tal.annotations import Instance, Truth, VideoTruth
@@ -19,18 +20,7 @@ from tal.pipeline.reproduction_rows import Bench, beside
 from tal.results import Results
 from tal.types import Detection, Segment
 
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    folder = tmp_path_factory.mktemp("reproduce")
-    write_truth(folder / "copy" / "truth.json", write_planted(folder / "copy" / "features"))
-    return Copy(folder / "copy", folder / "cache", folder / "described")
-
-
-@pytest.fixture
-def data(made: Copy, monkeypatch: pytest.MonkeyPatch) -> Copy:
-    install(made.described, monkeypatch, rows=ROWS)
-    return made
+made, data = tiny_dataset.made, tiny_dataset.data  # fixtures
 
 
 def hand_made(results: Sequence[Sequence[Results]], data: Copy, tests: Sequence[str] = NAMES["test"]) -> Reproduction:

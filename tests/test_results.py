@@ -14,7 +14,9 @@ from tal.errors import AnnotationError
 from tal.results import THUMOS14_CLASSES, Results, dumps, read_results, to_json, write_results
 from tal.types import Detection, Segment
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 RUN = Detection("run", Segment(1.0, 2.5), 0.75)
 
 

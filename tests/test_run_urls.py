@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from small import OPTIONS, Done, World, tal, with_features
-from stores import SCHEME, Flaky, store_of
+from stores import SCHEME, Flaky
 
-from tal.storage import STAGED, Store, retrying
+from tal.storage import STAGED, Store
 
 pytestmark = pytest.mark.usefixtures("ran")
 OUT = f"{SCHEME}://box/work"
@@ -19,13 +18,9 @@ FILES = ("model.safetensors", "config.yaml", "metrics.jsonl", "detections.json",
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Flaky]:
+def store(flaky: type[Flaky]) -> Flaky:
     """An empty store."""
-    monkeypatch.setattr(retrying, "FIRST_S", 0.0001)
-    Flaky.store.clear()
-    Flaky.n_failures = 0
-    with store_of(Flaky):
-        yield Flaky()
+    return flaky()
 
 
 @pytest.fixture

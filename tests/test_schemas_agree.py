@@ -21,7 +21,9 @@ from tal.errors import AnnotationError, ConfigError
 from tal.results import read_results
 from tal.settings import Settings
 
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 Reader = Callable[[Any], Any]
 VALIDATORS = {name: Draft202012Validator(schemas.load(name)) for name in schemas.names()}
 

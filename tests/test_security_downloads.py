@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,7 +37,7 @@ class Liar(BaseHTTPRequestHandler):
 @pytest.fixture
 def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr("extract.download.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("extract.download.time", SimpleNamespace(sleep=lambda seconds: None))
     server = HTTPServer(("127.0.0.1", 0), Liar)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -8,28 +8,23 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import halted
 import pytest
+from patience import NAPS, WAIT_S, until
 from planted import training_videos
 
 from cli import signals
 from extract.fetch import KnownFile, fetch
 from tal.progress import Silent
 
-WAIT_S = 120
-"""Nobody waits that long: what has not ended by then has not heeded the signal."""
-
 INTERRUPTED = "interrupted; what is finished is kept, the same command goes on from there"
 TERMINATED = "terminated; what is finished is kept, the same command goes on from there"
 ENDINGS = [(signal.SIGINT, 130, INTERRUPTED), (signal.SIGTERM, 143, TERMINATED)]
-
-NAPS = "while True: time.sleep(0.05)"
-"""How Python waits for ever: a signal that comes just before one long sleep would be heard after it."""
 
 # A suite that runs in the background of a script was told to ignore Ctrl-C, and so are its children.
 HEEDING = "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -77,6 +72,23 @@ def test_a_computation_that_python_cannot_interrupt_is_ended(
 ) -> None:
     code = HEEDING + "import hashlib\n" + WITHIN + "    hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)\n"  # 10 minutes
     assert ended(ready(code, tmp_path), how) == (status, [line])
+
+
+@pytest.mark.parametrize(("how", "status", "line"), ENDINGS)
+def test_a_signal_in_a_finalizer_ends_the_process_without_a_traceback(
+    tmp_path: Path, how: signal.Signals, status: int, line: str
+) -> None:
+    """Nothing can be raised there."""
+    finalizer = f"class Kept:\n    def __del__(self):\n        print('ready', flush=True)\n        {NAPS}\n"
+    code = "from cli.signals import heeded\nwith heeded():\n    kept = Kept()\n    del kept\n"
+    more = f"    {NAPS}\n"
+    assert ended(ready(HEEDING + finalizer + code + more, tmp_path), how) == (status, [line])
+
+
+def test_other_errors_in_finalizers_are_told(tmp_path: Path) -> None:
+    code = "from cli.signals import heeded\nclass Kept:\n    def __del__(self):\n        print(1 / 0)\n"
+    process = start(code + "with heeded():\n    kept = Kept()\n    del kept\n", cwd=tmp_path)
+    assert "ZeroDivisionError" in process.communicate(timeout=WAIT_S)[1]
 
 
 def test_threads_that_go_on_do_not_keep_the_process(tmp_path: Path) -> None:
@@ -176,13 +188,6 @@ class Said(Silent):
         self.lines.append(text)
 
 
-def until(there: Path, at_least: int = 0) -> None:
-    """Wait for a file of some size."""
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline and not (there.is_file() and there.stat().st_size >= at_least):
-        time.sleep(0.02)
-
-
 def test_an_interrupted_download_is_announced_kept_and_continued(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,12 +195,13 @@ def test_an_interrupted_download_is_announced_kept_and_continued(
     with halting() as address:
         known = KnownFile("rgb.pt", "rgb", address, sha256=hashlib.sha256(CONTENT).hexdigest(), n_bytes=len(CONTENT))
         code = (
-            "from pathlib import Path\nfrom cli.progress import display\nfrom extract.fetch import KnownFile, fetch\n"
+            "from pathlib import Path\nimport cli.progress\ncli.progress.PLAIN_EVERY_S = 1e9\n"
+            "from cli.progress import display\nfrom extract.fetch import KnownFile, fetch\n"
             f"with heeded(), display(False) as progress:\n    fetch({known!r}, Path('weights'), progress)\n"
         )
         process = start(HEEDING + "from cli.signals import heeded\n" + code, cwd=tmp_path)
         part = tmp_path / "weights" / ".rgb.pt.part"
-        until(part, HALF)
+        until(lambda: part.is_file() and part.stat().st_size == HALF)
         assert ended(process, signal.SIGINT) == (130, ["fetching rgb.pt, 25.6 kB, once, to weights", INTERRUPTED])
         assert part.read_bytes() == CONTENT[:HALF]
         told = Said()
@@ -219,10 +225,8 @@ def test_a_training_that_is_told_to_end_goes_on_from_its_checkpoint(tmp_path: Pa
     (tmp_path / "labels.csv").write_text("\n".join(["video,label", *rows]) + "\n")
     sets = ("train.steps=100000", "train.n_snippets=20", "method.hidden=8", "runtime.checkpoint_every=10")
     words = ["train", "-l", "labels.csv", *(part for text in sets for part in ("--set", text)), "--device", "cpu"]
-    process = start(TAL, *words, cwd=tmp_path)
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline and not list(tmp_path.glob("cache/train/??/*.work/checkpoint.pt")):
-        time.sleep(0.02)
+    process = start(halted.before("tal.checkpoints", 100) + TAL, *words, cwd=tmp_path)
+    until(lambda: list(tmp_path.glob("cache/train/??/*.work/checkpoint.pt")), lambda: process.poll() is None)
     status, lines = ended(process, signal.SIGTERM)
     assert (status, lines[-1]) == (143, TERMINATED)
     (kept,) = tmp_path.glob("cache/train/??/*.work/checkpoint.pt")

@@ -15,15 +15,20 @@ from extract import decoders
 from extract.video import open_video
 
 
+def n_frames_alive() -> int:
+    return sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
+
+
 def test_frames_go_without_a_search_for_cycles(tmp_path: Path) -> None:
     """A 4K frame is 12 MB, and Python may look for cycles only after hundreds of them."""
     path = clips.write(tmp_path / "a.mp4", range(300), size=(32, 24))
     gc.collect()
+    n_before = n_frames_alive()  # of other tests
     gc.disable()
     try:
         for n_read, frame in enumerate(decoders.load("pyav").frames(path), start=1):  # noqa: B007
             frame.rgb()
-        n_alive = sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
+        n_alive = n_frames_alive() - n_before
     finally:
         gc.enable()
     assert n_read == 300

@@ -68,9 +68,10 @@ def test_what_a_dead_process_had_in_work_waits(tmp_path: Path) -> None:
 
 
 def test_a_worker_elsewhere_is_shown_while_it_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
     enter(tmp_path, replace(Worker.here(), node="elsewhere"), "a")
     assert [one.node for one in look(tmp_path).workers] == ["elsewhere"]
-    now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 3600)
     assert look(tmp_path).workers == () and look(tmp_path).left == 1
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faulty import Batch, engines
-from stores import SCHEME, Flaky, store_of
+from stores import SCHEME, Flaky, put_videos
 
 from tal.pipeline import ExtractReport, extract
 from tal.pipeline.outlets import local_folder, remote_status
@@ -21,17 +20,11 @@ VIDEOS, OUT = f"{SCHEME}://box/videos", f"{SCHEME}://box/features"
 
 
 @pytest.fixture
-def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Batch]:
+def batch(flaky: type[Flaky], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
     """Six remote videos of 400 bytes, read one at a time."""
-    monkeypatch.setattr(retrying, "FIRST_S", 0.0001)
     monkeypatch.setattr(engines(), "IN_FLIGHT", 1)
-    Flaky.store.clear()
-    Flaky.n_failures = 0
-    Flaky.error = ConnectionError("the line is cut")
-    with store_of(Flaky):
-        for name in "abcdef":
-            Flaky().pipe_file(f"/box/videos/{name}.mp4", name.encode().ljust(400))
-        yield Batch(tmp_path, monkeypatch)
+    put_videos("abcdef")
+    return Batch(tmp_path, monkeypatch)
 
 
 def run(batch: Batch, **runtime: Any) -> ExtractReport:
@@ -71,19 +64,20 @@ def test_a_batch_fits_through_a_stage_that_is_smaller_than_it(batch: Batch, monk
 def test_a_store_that_fails_for_a_while_changes_nothing(
     batch: Batch, monkeypatch: pytest.MonkeyPatch, n_failures: int
 ) -> None:
-    """Lists, fetches and puts fail so often before each one that succeeds."""
-    calls: Counter[str] = Counter()
+    """Lists, fetches and puts of each object fail so often before each one that succeeds."""
+    calls: Counter[tuple[str, str]] = Counter()
 
-    def call(self: Flaky, name: str) -> None:
-        calls[name] += 1
-        if name != "info" and calls[name] % (n_failures + 1):
+    def call(self: Flaky, name: str, path: str) -> None:
+        calls[name, path] += 1
+        if name != "info" and calls[name, path] % (n_failures + 1):
             raise ConnectionResetError("the line is cut")
 
     monkeypatch.setattr(Flaky, "_call", call)
     report = run(batch, retries=3)
     assert report.made == tuple("abcdef") and not report.failures
-    monkeypatch.setattr(Flaky, "_call", lambda self, name: None)
-    assert calls["put_file"] >= 13 * (n_failures + 1) and remote_shards() == local_shards(batch)
+    monkeypatch.setattr(Flaky, "_call", lambda self, name, path: None)
+    n_sent = sum(n for (name, _), n in calls.items() if name == "put_file")
+    assert n_sent >= 13 * (n_failures + 1) and remote_shards() == local_shards(batch)
 
 
 def test_a_video_that_cannot_be_fetched_fails_alone(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,20 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import faulty
 import pytest
 from faulty import Batch
 
 from tal.ledger import Ledger, Record
 from tal.pipeline import extraction, supervising, surveying
+from tal.pipeline.looks import noted_stamp
 from tal.pipeline.sources import Sources
-from tal.pipeline.surveying import first_usable, noted_stamp, usable
+from tal.pipeline.surveying import first_usable, usable
 from tal.progress import PACE_S, paced
 from tal.settings import ExtractSettings
 
-
-@pytest.fixture
-def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
-    return Batch(tmp_path, monkeypatch)
+batch = faulty.batch  # a fixture
 
 
 @pytest.fixture

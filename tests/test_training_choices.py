@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from planted import CLASSES, DIM, Killed, Listener, settings, training_videos
+import trained
+from planted import CLASSES, DIM, Killed, Listener, settings
 from torch import Tensor, nn
 
 from tal import methods, models, sampling
@@ -23,10 +24,7 @@ from tal.training import TrainingSet, TrainingVideo, fit, snapshots
 from tal.training.updates import learning_rate, update
 from tal.types import Activations, FloatArray
 
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingSet:
-    return TrainingSet(training_videos(tmp_path_factory.mktemp("shards")), CLASSES)
+data = trained.data  # a fixture
 
 
 class Counting(Method):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import clips
+from patience import WAIT_S
 
 from tal import shards
 
@@ -32,7 +33,7 @@ def test_two_processes_share_the_videos_and_leave_whole_shards(tmp_path: Path) -
         subprocess.Popen(call, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [one.communicate(timeout=120) for one in both]
+    said = [one.communicate(timeout=WAIT_S) for one in both]
     assert [one.returncode for one in both] == [0, 0], said
     reports = [json.loads(out) for out, _ in said]
     assert sorted(reports[0]["made"] + reports[1]["made"]) == names  # each video by one of them

@@ -6,8 +6,10 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import light_i3d
 import pytest
 import torch
+from light_i3d import same
 from safetensors import safe_open
 from torch import Tensor
 
@@ -16,12 +18,7 @@ from extract.i3d import I3D
 from extract.weights_files import shapes
 from extract.weights_names import to_hassony2
 
-
-@pytest.fixture(scope="module")
-def light() -> dict[str, Tensor]:
-    """I3D's tensors, each filled with a number of its own: few bytes in PyTorch's formats, which store strides."""
-    names = enumerate(shapes("rgb").items())
-    return {key: torch.tensor(float(i)).expand(shape) for i, (key, shape) in names}
+light = light_i3d.light  # a fixture
 
 
 def hassony2(key: str) -> str:
@@ -32,10 +29,6 @@ def hassony2(key: str) -> str:
     branches = {"b0": "branch_0", "b1a": "branch_1.0", "b1b": "branch_1.1"}
     branches |= {"b2a": "branch_2.0", "b2b": "branch_2.1", "b3b": "branch_3.1"}
     return ".".join([unit[0].lower() + unit[1:], *[branches.get(part, part) for part in rest]])
-
-
-def same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
-    return found.keys() == expected.keys() and all(torch.equal(found[key], expected[key]) for key in expected)
 
 
 def test_hassony2s_names_are_those_of_its_files() -> None:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import light_i3d
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -15,15 +16,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from extract import weights
-from extract.weights_files import shapes
 from tal.errors import WeightsError
 
-
-@pytest.fixture(scope="module")
-def light() -> dict[str, Tensor]:
-    """I3D's tensors, each filled with a number of its own: few bytes in PyTorch's formats, which store strides."""
-    names = enumerate(shapes("rgb").items())
-    return {key: torch.tensor(float(i)).expand(shape) for i, (key, shape) in names}
+light = light_i3d.light  # a fixture
 
 
 def without(state: dict[str, Tensor], key: str) -> dict[str, Any]:
@@ -138,7 +133,9 @@ def test_a_missing_file(tmp_path: Path) -> None:
         weights.load(tmp_path / "gone.pt", "rgb")
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data(), form=st.sampled_from(["zip", "legacy", "safetensors"]))
 def test_damage_is_always_one_line(tmp_path: Path, data: st.DataObject, form: str) -> None:
     """A file cut or overwritten anywhere is refused; what it holds is not I3D even where it can still be read."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from bundles import HEADER, deepmind_variables, message, number, table, varint, write_bundle
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from light_i3d import same
 from torch import Tensor
 
 from extract import weights
@@ -34,10 +34,6 @@ def network() -> dict[str, Tensor]:
         n = int(np.prod(shape))
         made[key] = torch.ones(shape) if key.endswith("bn.weight") else (torch.arange(n) % 1009 + i).reshape(shape) / 7
     return made
-
-
-def same(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
-    return found.keys() == expected.keys() and all(torch.equal(found[key], expected[key]) for key in expected)
 
 
 def test_a_checkpoint_is_read_as_the_network_it_holds(tmp_path: Path, network: dict[str, Tensor]) -> None:
@@ -218,7 +214,9 @@ def test_the_same_block_cannot_be_listed_twice() -> None:
         read_table(table({b"a": b"1"}, twice=True))
 
 
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_a_damaged_index_is_always_one_line(tmp_path: Path, data: st.DataObject) -> None:
     """Also where the checksums of its blocks were made to fit."""

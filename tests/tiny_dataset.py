@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from planted import CLASSES, planted
+from planted import CLASSES, annotation, planted
 
 from tal import datasets, shards
 from tal.datasets import published
@@ -116,10 +116,8 @@ def write_planted(folder: Path) -> dict[str, Any]:
         grid, about = SnippetGrid(24), {"generator": "planted"}
         streams = {"rgb": values, "flow": values * 0.5}
         shards.write(folder / f"{video}{shards.SUFFIX}", Features(streams, grid, 24 * 0.64, None, about), "key")
-        start = int(np.flatnonzero(where[:, i % 3])[0])
-        segment = [start * 0.64, (start + 4) * 0.64]
-        annotation = {"label": CLASSES[i % 3], "segment": segment}
-        found[video] = {"subset": video.split("_")[1], "duration": 24 * 0.64, "annotations": [annotation]}
+        about = {"subset": video.split("_")[1], "duration": 24 * 0.64}
+        found[video] = {**about, "annotations": [annotation(where, i % 3)]}
     return found
 
 
@@ -166,3 +164,31 @@ class Copy:
     root: Path
     cache: Path
     described: Path
+
+
+@pytest.fixture(autouse=True)
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data set is described."""
+    install(tmp_path / "described", monkeypatch)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folder of a copy; empty."""
+    (tmp_path / "copy").mkdir()
+    return tmp_path / "copy"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A copy with planted actions; nothing has been done with it yet."""
+    folder = tmp_path_factory.mktemp("reproduce")
+    write_truth(folder / "copy" / "truth.json", write_planted(folder / "copy" / "features"))
+    return Copy(folder / "copy", folder / "cache", folder / "described")
+
+
+@pytest.fixture
+def data(made: Copy, monkeypatch: pytest.MonkeyPatch) -> Copy:
+    """The same, described, with published rows."""
+    install(made.described, monkeypatch, rows=ROWS)
+    return made

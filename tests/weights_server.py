@@ -5,6 +5,8 @@ from __future__ import annotations
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+import pytest
+
 CONTENT = bytes(range(256)) * 40
 ETAG = '"one"'
 
@@ -91,3 +93,10 @@ class Server(BaseHTTPRequestHandler):
 
     def log_message(self, *args: Any) -> None:
         pass
+
+
+@pytest.fixture(autouse=True)
+def no_folder_or_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user has no weights of his own, and this machine's servers are asked directly."""
+    monkeypatch.delenv("TAL_WEIGHTS", raising=False)
+    monkeypatch.setenv("no_proxy", "*")
