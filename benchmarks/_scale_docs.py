@@ -6,6 +6,7 @@ shows the assumptions that are shipped.
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -154,7 +155,7 @@ def _plain(name: str) -> str:
 
 def assumed(rates: Rates, a: Assumptions) -> str:
     """Every assumption, its variable and what it means."""
-    told = dict(re.findall(r"^ {8}(\w+): (.*)$", Assumptions.__doc__ or "", re.MULTILINE))
+    told = dict(re.findall(r"^ {4}(\w+): (.*)$", inspect.cleandoc(Assumptions.__doc__ or ""), re.MULTILINE))
     return table(
         ["variable", "value", "what"], [[f"`TAL_SCALE_{k.upper()}`", f"{getattr(a, k):g}", v] for k, v in told.items()]
     )

@@ -6,13 +6,16 @@ import json
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cli import completing
 from cli import options as o
 from cli.text import printable
+
+if TYPE_CHECKING:
+    from tal.pipeline import ImportReport
 
 
 def _list(asked: bool) -> None:
@@ -101,7 +104,6 @@ def import_features(
         tal import-features npy my_features features --fps 25 --stride 16 --streams rgb,flow
     """
     from tal import pipeline
-    from tal.errors import BatchError
 
     options = pipeline.ImportOptions(
         fps=_rate(fps),
@@ -118,6 +120,13 @@ def import_features(
     )
     with o.environment(cache, force, quiet, verbose) as env:
         report = pipeline.import_features(format_name, source, out, options, labels=labels, **env)
+    _show_import(report, out, as_json)
+
+
+def _show_import(report: ImportReport, out: Path, as_json: bool) -> None:
+    """Print what was made; end with exit status 1 if a video failed."""
+    from tal.errors import BatchError
+
     for note, n in report.notes.items():
         print(printable(f"{n} video{'s' * (n > 1)}: {note}"), file=sys.stderr)
     kept, failed = len(report.shards) - len(report.made), len(report.failures)

@@ -91,20 +91,14 @@ def export_detections(
     if not isinstance(out, Path) and (several or hasattr(module, "write")):
         raise ConfigError(f"{to}: there are several files to write; name a folder with -o")
     paths = {video_name(path): path for path in find_videos(videos)} if videos else {}
-    n_all = sum(map(len, results.by_video.values()))
     job = _Export(module, asked, paths, force)
     with told.task(f"export {to}", len(chosen), "videos") as bar:
         for name in job.run(chosen, out):
             bar.advance(1, name)
-    if isinstance(out, Path) and hasattr(module, "setup") and job.done:
-        name, text = module.setup(sorted({d.label for found in job.done.values() for d in found}))
-        beside = out / name if module.LAYOUT.per_video else out.with_name(name)
-        write_atomic(beside, text)
-        job.files.append(beside)
-    n_kept = sum(map(len, chosen.values()))
-    n_done = sum(map(len, job.done.values()))
-    files = tuple(job.files)
-    return DetectionExport(to, files, job.made, len(job.done), n_done, n_all - n_kept, job.notes, job.failures)
+    if isinstance(out, Path):
+        job.set_up(out)
+    n_all, n_kept = (sum(map(len, listed.values())) for listed in (results.by_video, chosen))
+    return job.report(to, n_all - n_kept)
 
 
 def _check_needs(to: str, layout: exports.Layout, options: ExportOptions, videos: bool) -> None:
@@ -146,6 +140,20 @@ class _Export:
         dealt: list[str] = []
         self._write(self._module.pieces(self._all(chosen, dealt), self._options), out)
         yield from dealt
+
+    def set_up(self, out: Path) -> None:
+        """Write the file that tells the program which labels there are, where the format has one."""
+        if not self.done or not hasattr(self._module, "setup"):
+            return
+        name, text = self._module.setup(sorted({d.label for found in self.done.values() for d in found}))
+        beside = out / name if self._module.LAYOUT.per_video else out.with_name(name)
+        write_atomic(beside, text)
+        self.files.append(beside)
+
+    def report(self, to: str, n_left_out: int) -> DetectionExport:
+        """Return what was done."""
+        files, n_done = tuple(self.files), sum(map(len, self.done.values()))
+        return DetectionExport(to, files, self.made, len(self.done), n_done, n_left_out, self.notes, self.failures)
 
     def _all(self, chosen: Mapping[str, tuple[Detection, ...]], dealt: list[str]) -> Iterator[Video]:
         for name, found in chosen.items():

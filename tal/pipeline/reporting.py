@@ -103,9 +103,7 @@ def report(  # noqa: PLR0913 - each names one kind of material, and all but one 
     run, results = _opened(source)
     chosen, ctx = options or ReportOptions(), context(settings or report_settings(source), cache, progress)
     known = read_truth(Path(truth)) if isinstance(truth, str | Path) else truth
-    if run is not None:
-        model = model or (run if (run / MODEL).is_file() else None)
-        features = features if features is not None else _beside(run)
+    model, features = _of_run(run, model, features)
     at_hand = videos_by_name(as_paths(videos))
     shown = results if chosen.min_score is None else _above(results, chosen.min_score)
     timelines = gather(
@@ -194,6 +192,16 @@ def _opened(source: Path | str | Results) -> tuple[Path | None, Results]:
             f"'tal localize VIDEOS --model {path} -o {path / DETECTIONS}'"
         )
     return path, read_results(path / DETECTIONS)
+
+
+def _of_run(
+    run: Path | None, model: Path | str | ActionModel | None, features: Shards
+) -> tuple[Path | str | ActionModel | None, Shards]:
+    """Return the model and the features: the given ones, else those that lie with a run."""
+    if run is None:
+        return model, features
+    own = run if (run / MODEL).is_file() else None
+    return model or own, _beside(run) if features is None else features
 
 
 def _beside(run: Path) -> Path | None:

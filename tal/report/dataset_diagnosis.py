@@ -8,6 +8,7 @@ from typing import Any
 from tal.diagnosis import Diagnosis
 from tal.diagnosis.false_positives import FIXES, KINDS
 from tal.diagnosis.plots import MEANING
+from tal.diagnosis.reports import BucketReport
 
 
 def diagnosed(found: Diagnosis) -> dict[str, Any]:
@@ -30,23 +31,20 @@ def diagnosed(found: Diagnosis) -> dict[str, Any]:
         "missed": _known(float(found.missed.mean())),
         "n_instances": found.evaluation.n_instances,
         "characteristics": [
-            {
-                "name": one.name,
-                "meaning": MEANING[one.name],
-                "buckets": [
-                    {
-                        "name": b.bucket.name,
-                        "text": b.bucket.text,
-                        "n": b.n_instances,
-                        "map_n": _known(float(b.map_n.mean())),
-                        "missed": _known(float(b.missed.mean())),
-                    }
-                    for b in one.buckets
-                ],
-            }
+            {"name": one.name, "meaning": MEANING[one.name], "buckets": list(map(_bucket, one.buckets))}
             for one in found.characteristics
         ],
         "notes": list(found.notes),
+    }
+
+
+def _bucket(found: BucketReport) -> dict[str, Any]:
+    return {
+        "name": found.bucket.name,
+        "text": found.bucket.text,
+        "n": found.n_instances,
+        "map_n": _known(float(found.map_n.mean())),
+        "missed": _known(float(found.missed.mean())),
     }
 
 
