@@ -10,7 +10,7 @@ demo: setup  ## render videos, extract, train, localize, evaluate
 	$(BIN)/tal demo
 
 test: setup  ## the test suite
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 gpu-test: setup  ## on a machine with an NVIDIA GPU: what only it can tell, and how fast it is
 	TAL_REQUIRE_GPU=1 $(BIN)/python -m pytest -m gpu

@@ -102,7 +102,8 @@ def test_frames_are_the_nearest_ones(name: str, tmp_path: Path, found: tuple[Det
 def test_csv_is_what_the_standard_reader_reads(found: tuple[Detection, ...]) -> None:
     rows = list(csv.reader(io.StringIO(text_of("csv", Video("a,\n\"b'", found)), newline="")))
     assert rows[0] == ["video", "label", "start", "end", "score"]
-    assert [(row[0], row[1], float(row[4])) for row in rows[1:]] == [("a,\n\"b'", d.label, d.score) for d in found]
+    expected = [("a,\n\"b'", d.label.replace("\0", "\ufffd"), d.score) for d in found]
+    assert [(row[0], row[1], float(row[4])) for row in rows[1:]] == expected
     assert all(float(row[3]) == round(d.segment.end_s, 3) for row, d in zip(rows[1:], found, strict=True))
 
 

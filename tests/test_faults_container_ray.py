@@ -12,12 +12,13 @@ import pytest
 from faulty import Batch, assert_whole
 from patience import WAIT_S, until
 from test_faults_container import PATHS, UNSHARE, children, containers, start, state
-from test_shell_interrupts import INTERRUPTED, TERMINATED
+from test_shell_interrupts import HEEDING, INTERRUPTED, TERMINATED
 
 __all__ = ["containers"]
 
 MOUNT = ("mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", "/dev/shm")
 ON_RAY = f"""
+{HEEDING}
 import subprocess
 subprocess.run({MOUNT!r}, check=True)
 {PATHS}
