@@ -197,9 +197,9 @@ def _rates(db: sqlite3.Connection) -> tuple[float | None, float | None]:
     """
     query = """
     SELECT count(*), total(duration_s), max(ended) - min(begun) FROM videos
-    WHERE ended > (SELECT max(ended) FROM videos WHERE ended <= ?1) - ?2 AND ended <= ?1 AND begun <= ended
+    WHERE ended > (SELECT max(ended) FROM videos WHERE ended <= :now) - :window AND ended <= :now AND begun <= ended
     """
-    n, duration_s, span_s = db.execute(query, (time.time(), WINDOW_S)).fetchone()
+    n, duration_s, span_s = db.execute(query, {"now": time.time(), "window": WINDOW_S}).fetchone()
     return (n / span_s, duration_s / span_s) if n >= FEWEST and span_s > 0 else (None, None)
 
 
