@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from tal import config
 from tal.cache import Cache
 from tal.progress import Progress, Silent
-from tal.settings import Settings
+from tal.settings import RuntimeSettings, Settings
+from tal.storage import Patience
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,8 @@ class Context:
 def context(settings: Settings | None, cache: Cache | None, progress: Progress | None) -> Context:
     """Fill in the defaults of a public function."""
     return Context(settings or config.load(), cache or Cache(), progress or Silent())
+
+
+def patience_of(runtime: RuntimeSettings) -> Patience:
+    """Return how long stores, disks and mounted folders are given."""
+    return Patience(runtime.retries, stall_s=runtime.stall_s)

@@ -14,7 +14,7 @@ from tal import shards
 from tal.cache import Cache
 from tal.ledger import Ledger
 from tal.pipeline import speeds
-from tal.pipeline.context import Context, context
+from tal.pipeline.context import Context, context, patience_of
 from tal.pipeline.digests import many_digests
 from tal.pipeline.engines import Recipe, lend_extractor, recipe_for
 from tal.pipeline.extract_reports import ExtractReport
@@ -30,7 +30,6 @@ from tal.pipeline.surveying import Survey, Target, first_usable, usable
 from tal.pipeline.tally import Tally
 from tal.progress import Progress
 from tal.settings import Settings
-from tal.storage import Patience
 
 if TYPE_CHECKING:
     from extract.features import Extractor
@@ -105,7 +104,7 @@ def _run_job(job: Job, ctx: Context, engine: Engine | None) -> ExtractReport:
 
 
 def _run_with(job: Job, ctx: Context, engine: Engine | None, sources: Sources) -> ExtractReport:
-    started_s, outage = time.monotonic(), Outage(Patience(ctx.settings.runtime.retries), in_charge=True)
+    started_s, outage = time.monotonic(), Outage(patience_of(ctx.settings.runtime), in_charge=True)
     found = outage.begin(lambda: sources.find(job.videos))
     mine = job.selection.of(found)
     some, reasons = usable(mine, sources, 1, outage)

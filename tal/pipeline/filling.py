@@ -24,6 +24,7 @@ from tal.errors import InputError, RemoteError, StorageError, TalError, VideoErr
 from tal.files import storage_errors
 from tal.ledger import SUSPECT, Record
 from tal.pipeline.claims import half_written, locked
+from tal.pipeline.context import patience_of
 from tal.pipeline.engines import lend_extractor
 from tal.pipeline.keys import check_unchanged, identity, shard_key, shard_path
 from tal.pipeline.memory import marked
@@ -31,7 +32,6 @@ from tal.pipeline.outages import Outage
 from tal.pipeline.surveying import Target
 from tal.pipeline.tally import Tally
 from tal.progress import Task
-from tal.storage import Patience
 from tal.types import Features
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Filling:
 
     @cached_property
     def _outage(self) -> Outage:
-        return Outage(Patience(self.target.ctx.settings.runtime.retries))
+        return Outage(patience_of(self.target.ctx.settings.runtime))
 
     def make_all(self, waiting: Mapping[Path, str]) -> None:
         """Make the shards of the waiting videos (path to key), going on after one that fails.

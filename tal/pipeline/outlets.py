@@ -18,6 +18,7 @@ from tal import shards
 from tal.errors import RemoteError, ShardError
 from tal.files import storage_errors, write_atomic
 from tal.ledger import STATES, Record, Status, ledger_path, look, of_header, of_shard, stamp
+from tal.pipeline.context import patience_of
 from tal.settings import RuntimeSettings
 from tal.storage import AwayError, Patience, Remote, Store, join, path_of, shown, url_of
 
@@ -187,7 +188,7 @@ def open_outlet(out: str, root: Path, runtime: RuntimeSettings, read_only: bool 
     url = url_of(out)
     if url is None:
         return Outlet(path_of(out))
-    return RemoteOutlet(url, local_folder(url, root), Patience(runtime.retries, stall_s=runtime.stall_s), read_only)
+    return RemoteOutlet(url, local_folder(url, root), patience_of(runtime), read_only)
 
 
 def local_folder(url: str, root: Path) -> Path:

@@ -14,7 +14,7 @@ from extract.video import video_name
 from tal.errors import RemoteError, TalError
 from tal.ledger import Ledger, Record
 from tal.pipeline.claims import half_written
-from tal.pipeline.context import Context
+from tal.pipeline.context import Context, patience_of
 from tal.pipeline.engines import Recipe
 from tal.pipeline.filling import POLL_S, Filling
 from tal.pipeline.flow_folders import SavedFlow
@@ -130,7 +130,7 @@ class Worked(Filling):
 
     @cached_property
     def _outage(self) -> Reach:
-        return Reach(Patience(self.target.ctx.settings.runtime.retries))
+        return Reach(patience_of(self.target.ctx.settings.runtime))
 
     def _fail(self, path: Path, record: Record) -> None:
         """Tell of a failure; where this node reaches nothing any more, leave the rest to others instead.

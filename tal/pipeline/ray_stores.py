@@ -16,6 +16,7 @@ from tal import shards
 from tal.cache import Cache
 from tal.errors import ConfigError, RemoteError, StorageError
 from tal.files import storage_errors, write_atomic
+from tal.pipeline.context import patience_of
 from tal.pipeline.outlets import Outlet, RemoteOutlet, local_folder
 from tal.pipeline.sources import Sources, StagedCache
 from tal.settings import RuntimeSettings
@@ -46,7 +47,7 @@ def outlet_on(out: str, root: Path, runtime: RuntimeSettings) -> Outlet:
     url = url_of(out)
     if url is None:
         return Outlet(path_of(out))
-    return Sender(url, local_folder(url, root), Patience(runtime.retries, stall_s=runtime.stall_s))
+    return Sender(url, local_folder(url, root), patience_of(runtime))
 
 
 def without_password(url: str) -> str:
@@ -71,7 +72,7 @@ def meeting(outlet: Outlet, runtime: RuntimeSettings) -> Iterator[str]:
         RemoteError: If the store cannot be reached or used.
     """
     if isinstance(outlet, RemoteOutlet):
-        yield _token_of(Store(outlet.url, Patience(runtime.retries, stall_s=runtime.stall_s)))
+        yield _token_of(Store(outlet.url, patience_of(runtime)))
         return
     token = outlet.folder / ".tal" / f"ray-{uuid.uuid4().hex}"
     with storage_errors(outlet.folder):
@@ -94,7 +95,7 @@ def check_outlet(out: str, token: str, runtime: RuntimeSettings) -> None:
         if not Path(token).exists():
             raise StorageError(f"does not see {out}; name a folder that all nodes share")
         return
-    store = Store(url, Patience(runtime.retries, stall_s=runtime.stall_s))
+    store = Store(url, patience_of(runtime))
     if _read(store) != token:
         raise RemoteError(f"{shown(url)}: not the store that the driver uses; name the same server on all nodes")
     _put(store, token)  # which tells whether it may
@@ -110,7 +111,7 @@ def check_sources(probes: Sequence[Remote], runtime: RuntimeSettings) -> None:
     Raises:
         RemoteError: If the store cannot be reached or used, or none of them is there.
     """
-    patience = Patience(runtime.retries, stall_s=runtime.stall_s)
+    patience = patience_of(runtime)
     if probes and not any(Store(one.url, patience).look() == one for one in probes):
         raise RemoteError(f"{shown(probes[0].url)}: not there as the driver sees it; name the same server on all nodes")
 

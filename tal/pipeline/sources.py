@@ -13,10 +13,10 @@ from extract.video import named_once, videos_at
 from tal.cache import Cache, Entry, Stage
 from tal.errors import BatchError, ConfigError, RemoteError, TalError
 from tal.parsing import VIDEO_SUFFIXES
-from tal.pipeline.context import Context
+from tal.pipeline.context import Context, patience_of
 from tal.progress import Progress, Task
 from tal.settings import RuntimeSettings
-from tal.storage import STAGED, Patience, Store, path_of, shown, url_of
+from tal.storage import STAGED, Store, path_of, shown, url_of
 from tal.storage import Stage as StagedFiles
 
 Ready = Generator[tuple[Path, TalError | None], None, None]
@@ -196,7 +196,7 @@ def open_sources(given: Sequence[Path | str], ctx: Context) -> Iterator[tuple[So
 
 def open_stage(root: Path, runtime: RuntimeSettings) -> StagedFiles:
     """Return the stage of a cache folder."""
-    return StagedFiles(root / STAGED, runtime.stage_gb, Patience(runtime.retries, stall_s=runtime.stall_s))
+    return StagedFiles(root / STAGED, runtime.stage_gb, patience_of(runtime))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from extract.video import video_name
 from tal import shards
 from tal.errors import InputError, RemoteError
 from tal.ledger import SUSPECT, Ledger, Record, stamp
-from tal.pipeline.context import Context
+from tal.pipeline.context import Context, patience_of
 from tal.pipeline.engines import Recipe
 from tal.pipeline.flow_folders import SavedFlow
 from tal.pipeline.keys import absolute, shard_key, shard_path
@@ -28,7 +28,6 @@ from tal.pipeline.sources import Sources
 from tal.pipeline.tally import Tally
 from tal.progress import paced
 from tal.settings import ExtractSettings
-from tal.storage import Patience
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class Survey:
         self._target, self._tally, self._retry = target, tally, retry_failed
         self._known = target.ledger.records()
         self._news: list[Record] = []
-        self._outage = Outage(Patience(target.ctx.settings.runtime.retries), in_charge=True)
+        self._outage = Outage(patience_of(target.ctx.settings.runtime), in_charge=True)
 
     def of(self, videos: Sequence[Path]) -> Survey:
         """Look at all of these, and write down what was found.

@@ -140,17 +140,14 @@ class Store:
         Raises:
             RemoteError: If the store cannot be reached or used.
         """
-        fs, key = self._fs(), self._key(url)
-
-        size = path.stat().st_size
+        fs, key, size = self._fs(), self._key(url), path.stat().st_size
         stall_s = self.patience.stall_s + size / transfers.LEAST_BYTES_PER_S
+
+        def send() -> None:
+            transfers.send(fs, path, key, scheme_of(url) in transfers.ATOMIC)
+
         try:
-            self._ask(
-                "written",
-                url,
-                lambda: transfers.send(fs, path, key, scheme_of(url) in transfers.ATOMIC),
-                stall_s=stall_s,
-            )
+            self._ask("written", url, send, stall_s=stall_s)
         except FileNotFoundError as error:
             raise missing(url) from error
         found = self.look(url)
